@@ -1,0 +1,96 @@
+package policy
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Permit is the right to one try. It is a small value: copy it freely. The zero
+// Permit is valid and has nothing to give back.
+//
+// Behind a permit is a slot that is used again once the try has ended; the
+// round tells a permit whose slot has moved on.
+type Permit struct {
+	slot  *slot
+	round uint64
+	trial bool
+	timed bool
+}
+
+// Done ends the try; only the first call on any copy of the permit counts. ctx
+// is the try's, so that what its outcome causes can be linked to it.
+func (p Permit) Done(ctx context.Context, o Outcome) {
+	if p.slot == nil || !p.slot.round.CompareAndSwap(p.round, p.round+1) {
+		return
+	}
+	g := p.slot.grant
+	p.slot.grant = grant{}
+	if p.timed {
+		g.responded = p.slot.responded.Swap(0)
+	}
+	slots.Put(p.slot)
+	g.owner.end(ctx, g, o)
+}
+
+// Trial reports whether the try is one of the few by which an open breaker
+// learns that its peer is back. A trial is best ended as soon as its outcome is
+// known, for its slot is scarce.
+func (p Permit) Trial() bool { return p.trial }
+
+// Responded notes that the response has begun: a breaker that watches for slow
+// calls takes the time until now, not until Done.
+func (p Permit) Responded() {
+	if p.timed && p.slot.round.Load() == p.round {
+		p.slot.responded.Store(sinceBase() | 1)
+	}
+}
+
+// NewPermit makes a permit for a gate of one's own. The first Done calls done,
+// later ones do nothing; a nil done has nothing to give back.
+func NewPermit(done func(context.Context, Outcome)) Permit {
+	if done == nil {
+		return Permit{}
+	}
+	return issue(grant{owner: ownerFunc(done)})
+}
+
+// owner is the policy that a permit goes back to.
+type owner interface {
+	end(ctx context.Context, g grant, o Outcome)
+}
+
+type ownerFunc func(context.Context, Outcome)
+
+func (f ownerFunc) end(ctx context.Context, _ grant, o Outcome) { f(ctx, o) }
+
+// grant is what a policy noted when it gave out a permit.
+type grant struct {
+	owner     owner
+	epoch     *epoch // the breaker's, when it admitted
+	trial     uint64 // number of the trial, or zero
+	began     int64  // see sinceBase; only of timed permits
+	responded int64  // zero: not noted
+}
+
+type slot struct {
+	round     atomic.Uint64
+	responded atomic.Int64
+	grant     grant // owned by whoever has just taken or ended the slot
+}
+
+var slots = sync.Pool{New: func() any { return new(slot) }}
+
+func issue(g grant) Permit {
+	s := slots.Get().(*slot)
+	s.grant = g
+	return Permit{slot: s, round: s.round.Load(), trial: g.trial != 0, timed: g.began != 0}
+}
+
+// base makes monotonic times fit in a word. Times before it are negative, as in
+// a synctest bubble, whose clock starts in the year 2000.
+var base = time.Now()
+
+// sinceBase is the monotonic time, never zero.
+func sinceBase() int64 { return int64(time.Since(base)) | 1 }

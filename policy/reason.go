@@ -1,0 +1,88 @@
+package policy
+
+// Reason tells why a decision was taken. The set is closed: it is safe as a
+// metric attribute.
+type Reason string
+
+// Reasons of a refusal. The sentinel that the resulting [*Error] matches stands
+// behind each.
+const (
+	ReasonCircuitOpen  Reason = "circuit_open"  // the breaker is open: ErrCircuitOpen
+	ReasonForcedOpen   Reason = "forced_open"   // the breaker was opened by hand: ErrCircuitOpen
+	ReasonTrialsBusy   Reason = "trials_busy"   // half-open and every trial slot is taken: ErrCircuitOpen
+	ReasonRateLimit    Reason = "rate_limit"    // the limit is used up for longer than may be waited: ErrRateLimitExceeded
+	ReasonKeyHeld      Reason = "key_held"      // the peer asked this key to pause: ErrRateLimitExceeded
+	ReasonLimitReached Reason = "limit_reached" // the concurrency limit is reached: ErrSaturated
+	ReasonQueueFull    Reason = "queue_full"    // and so is its queue: ErrSaturated
+	ReasonQueueTimeout Reason = "queue_timeout" // waited in the queue for too long: ErrSaturated
+	ReasonClosed       Reason = "closed"        // closed for good: ErrClosed
+)
+
+// Reasons of a timeout; the [*Error] matches ErrTimeout.
+const (
+	ReasonTimeout        Reason = "timeout"         // a plain operation's time ran out
+	ReasonTotalTimeout   Reason = "total_timeout"   // no response headers within the whole call's time
+	ReasonAttemptTimeout Reason = "attempt_timeout" // no response headers within the try's time
+	ReasonBodyStalled    Reason = "body_stalled"    // the response body stopped moving
+)
+
+// Reasons of a retry: what was wrong with the try before it.
+const (
+	ReasonStatus    Reason = "status"     // a status worth another try
+	ReasonError     Reason = "error"      // an error worth another try
+	ReasonDialError Reason = "dial_error" // no connection, so nothing was sent
+	ReasonUnsent    Reason = "unsent"     // a connection that failed before a byte was written
+)
+
+// Reasons why a try that failed was not repeated.
+const (
+	ReasonMaxRetries        Reason = "max_retries"         // the tries are used up; an *Error matches ErrMaxRetriesExceeded
+	ReasonMethod            Reason = "method"              // the method is not idempotent
+	ReasonBodyNotReplayable Reason = "body_not_replayable" // the request body cannot be sent again
+	ReasonBudget            Reason = "budget"              // the retry budget is used up
+	ReasonDeadline          Reason = "deadline"            // the wait would outlast the deadline
+	ReasonRetryAfter        Reason = "retry_after"         // the peer asked for a longer wait than allowed
+	ReasonNested            Reason = "nested"              // an outer transport retries already
+	ReasonCanceled          Reason = "canceled"            // the caller went away
+	ReasonNotRetryable      Reason = "not_retryable"       // the failure would repeat itself
+)
+
+// Reasons of a breaker's transitions.
+const (
+	ReasonFailuresInARow  Reason = "failures_in_a_row" // opened: N failures in a row
+	ReasonFailureRate     Reason = "failure_rate"      // opened: too large a share of failures
+	ReasonSlowRate        Reason = "slow_rate"         // opened: too large a share of slow calls
+	ReasonTrialFailed     Reason = "trial_failed"      // opened again: a trial failed
+	ReasonCooldownOver    Reason = "cooldown_over"     // a trial was let through: the cooldown is over
+	ReasonTrialShare      Reason = "trial_share"       // a trial was let through: its share accrued
+	ReasonTrialSucceeded  Reason = "trial_succeeded"   // half-opened: a trial of an open breaker succeeded
+	ReasonTrialsSucceeded Reason = "trials_succeeded"  // closed: enough trials succeeded
+	ReasonForced          Reason = "forced"            // opened, closed or reset by hand
+)
+
+// Reasons of the throttle, and of what runs without a policy.
+const (
+	ReasonTooManyRequests Reason = "too_many_requests" // a 429 holds the key
+	ReasonUnavailable     Reason = "unavailable"       // a run of 503 with Retry-After holds the key
+	ReasonRamp            Reason = "ramp"              // after a hold, calls are let go one by one
+	ReasonUpgrade         Reason = "upgrade"           // a protocol upgrade passes by the chain
+	ReasonTooManyKeys     Reason = "too_many_keys"     // the keyed map is full, so the key shares or goes without
+)
+
+func (r Reason) sentinel() error {
+	switch r {
+	case ReasonCircuitOpen, ReasonForcedOpen, ReasonTrialsBusy:
+		return ErrCircuitOpen
+	case ReasonRateLimit, ReasonKeyHeld:
+		return ErrRateLimitExceeded
+	case ReasonLimitReached, ReasonQueueFull, ReasonQueueTimeout:
+		return ErrSaturated
+	case ReasonTimeout, ReasonTotalTimeout, ReasonAttemptTimeout, ReasonBodyStalled:
+		return ErrTimeout
+	case ReasonMaxRetries:
+		return ErrMaxRetriesExceeded
+	case ReasonClosed:
+		return ErrClosed
+	}
+	return nil
+}
