@@ -55,6 +55,7 @@ const (
 	ReasonTrialFailed     Reason = "trial_failed"      // opened again: a trial failed
 	ReasonCooldownOver    Reason = "cooldown_over"     // a trial was let through: the cooldown is over
 	ReasonTrialShare      Reason = "trial_share"       // a trial was let through: its share accrued
+	ReasonTrialIgnored    Reason = "trial_ignored"     // a trial was let through: the one before told nothing
 	ReasonTrialSucceeded  Reason = "trial_succeeded"   // half-opened: a trial of an open breaker succeeded
 	ReasonTrialsSucceeded Reason = "trials_succeeded"  // closed: enough trials succeeded
 	ReasonForced          Reason = "forced"            // opened, closed or reset by hand

@@ -28,12 +28,7 @@ func (f *Faults) Add(path string, err error) {
 		}
 		return
 	}
-	if fe, ok := errors.AsType[*fieldError](err); ok && path != "" {
-		err = &fieldError{path + "." + fe.path, fe.err}
-	} else if !ok && path != "" {
-		err = &fieldError{path, err}
-	}
-	f.errs = append(f.errs, err)
+	f.errs = append(f.errs, under(path, err))
 }
 
 // Err returns all faults as one error, a line each, or nil.
@@ -44,8 +39,29 @@ type fieldError struct {
 	err  error
 }
 
-func (e *fieldError) Error() string { return e.path + ": " + e.err.Error() }
+func (e *fieldError) Error() string {
+	if e.path == "" { // the whole config is at fault
+		return e.err.Error()
+	}
+	return e.path + ": " + e.err.Error()
+}
+
 func (e *fieldError) Unwrap() error { return e.err }
+
+// under puts path before that of err. Only a bare fault has one: what wraps a
+// fault adds words of its own.
+func under(path string, err error) error {
+	fault, ok := err.(*fieldError)
+	switch {
+	case path == "":
+		return err
+	case !ok:
+		return &fieldError{path, err}
+	case fault.path == "":
+		return &fieldError{path, fault.err}
+	}
+	return &fieldError{path + "." + fault.path, fault.err}
+}
 
 // The checks that the configs share; each names the offending value.
 
@@ -65,6 +81,13 @@ func (f *Faults) notNegativeTime(path string, v time.Duration) {
 func (f *Faults) share(path string, v float64) {
 	if math.IsNaN(v) || v < 0 || v > 1 {
 		f.Addf(path, "%v: must be between 0 and 1", v)
+	}
+}
+
+// finite checks a number that may be negative, for "no bound".
+func (f *Faults) finite(path string, v float64) {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		f.Addf(path, "%v: must be a finite number", v)
 	}
 }
 
