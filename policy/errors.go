@@ -58,13 +58,16 @@ func (e *Error) Error() string {
 	sentinel := e.Reason.sentinel()
 	switch sentinel {
 	case ErrTimeout:
-		b.WriteString("local timeout by ")
+		b.WriteString("local timeout")
 	case ErrMaxRetriesExceeded:
-		b.WriteString("gave up locally by ")
+		b.WriteString("gave up locally")
 	default:
-		b.WriteString("refused locally by ")
+		b.WriteString("refused locally")
 	}
-	b.WriteString(e.Policy)
+	if e.Policy != "" {
+		b.WriteString(" by ")
+		b.WriteString(e.Policy)
+	}
 	if e.Key != "" {
 		b.WriteString(" for ")
 		b.WriteString(e.Key)
@@ -172,3 +175,11 @@ func markingOf(err error) marking {
 	}
 	return 0
 }
+
+// IsTransient reports whether err is marked by [Transient], the outermost mark
+// counting.
+func IsTransient(err error) bool { return markingOf(err) == transient }
+
+// IsPermanent reports whether err is marked by [Permanent], the outermost mark
+// counting.
+func IsPermanent(err error) bool { return markingOf(err) == permanent }

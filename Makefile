@@ -1,0 +1,16 @@
+.PHONY: test lint bench demo outage
+
+test: ## both modules, as in the README
+	go test ./... && go -C examples test ./...
+
+lint: ## .ci/run takes the version from here
+	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run ./...
+
+bench: ## the kit, then the kit beside its peers
+	go test -run '^$$' -bench . ./... && go -C examples test -run '^$$' -bench . ./...
+
+demo: ## a retried call and its spans
+	go -C examples run ./quickstart
+
+outage: ## what an outage costs, with the kit and with its peers
+	go -C examples run ./benchmarks/outage

@@ -1,0 +1,14 @@
+// Package magnetar is the root of a resilience kit for Go's net/http. It holds
+// no code; these packages do:
+//
+//   - [github.com/magnetar-go/magnetar/transport] makes outbound calls resilient:
+//     an http.RoundTripper with retries, circuit breaking and limits. Start here.
+//   - [github.com/magnetar-go/magnetar/policy] has the policies themselves, for
+//     any operation, and the errors and decisions they speak in.
+//   - [github.com/magnetar-go/magnetar/policy/config] loads their configuration
+//     strictly from YAML, JSON and the environment.
+//   - [github.com/magnetar-go/magnetar/otel] turns decisions into OpenTelemetry
+//     spans and metrics.
+//
+// The folder examples is a module of its own, with a quickstart and benchmarks.
+package magnetar

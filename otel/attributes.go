@@ -1,0 +1,22 @@
+package otel
+
+import "go.opentelemetry.io/otel/attribute"
+
+// The kit's own attributes; the package comment has their meaning.
+const (
+	keyCallAttempts = attribute.Key("magnetar.call.attempts")
+	keyCanceled     = attribute.Key("magnetar.canceled")
+
+	keyPolicy     = attribute.Key("magnetar.policy")
+	keyAction     = attribute.Key("magnetar.action")
+	keyReason     = attribute.Key("magnetar.reason")
+	keyKey        = attribute.Key("magnetar.key")
+	keyAttempt    = attribute.Key("magnetar.attempt")
+	keyLimit      = attribute.Key("magnetar.limit")
+	keyInFlight   = attribute.Key("magnetar.in_flight")
+	keyQueued     = attribute.Key("magnetar.queued")
+	keyCalls      = attribute.Key("magnetar.calls")
+	keyFailures   = attribute.Key("magnetar.failures")
+	keySlow       = attribute.Key("magnetar.slow")
+	keyRetryAfter = attribute.Key("magnetar.retry_after")
+)

@@ -1,0 +1,96 @@
+// Package otel turns the decisions of the kit's policies into OpenTelemetry
+// spans and metrics. It uses the OpenTelemetry API alone: where no SDK is
+// installed, it costs a few nanoseconds and no allocation per decision. An SDK
+// that is installed later is noticed.
+//
+// An [*Observer] is a [policy.Observer]. It is handed to a policy with
+// [policy.WithObserver]; the kit's transport, middleware and pool have one by
+// default. A nil *Observer is valid and does nothing.
+//
+// # Spans
+//
+//	name                        kind      lasts
+//	call {METHOD}               INTERNAL  a whole call with its retries
+//	{METHOD}                    CLIENT    one try, to the end of its response body
+//	{METHOD} {url.template}     CLIENT    the same, see [ContextWithURLTemplate]
+//	magnetar.{policy}.{action}  INTERNAL  one decision, such as magnetar.breaker.refuse
+//
+// {METHOD} is HTTP where the method is unknown, see below. Names never hold a
+// path.
+//
+// A call has an Error status only where its caller sees a failure: an error, or
+// a final status of 400 and above. A try that was retried does not fail its
+// call. What the caller canceled is no error on either. A decision never has an
+// Error status: a refusal is a policy at work, and whether it failed anything
+// is told by the call around it, which not every decision has.
+//
+// A decision becomes a span only where the span in its context records, and is
+// that span's child. It begins and ends when the decision did. A decision of a
+// breaker that is not closed is linked to the span that tripped it, found by the
+// breaker's key (breakers without a key count as one): give breakers that share
+// an observer a [policy.WithKey].
+//
+// # Attributes of spans
+//
+// Those of the semantic conventions for HTTP clients, version 1.43:
+//
+//	attribute                     call  try  value
+//	http.request.method           x     x    method, or _OTHER where unknown
+//	http.request.method_original        x    the method, where it is unknown
+//	http.request.resend_count           x    1 for the first retry; absent before
+//	http.response.status_code     x     x    of the last response
+//	error.type                    x     x    status ≥ 400, policy.Reason, or type of the error
+//	network.protocol.version            x    1.0, 1.1, 2, 3
+//	server.address                x     x    host of the URL
+//	server.port                   x     x    port of the URL, or of its scheme
+//	url.full                            x    with secrets as REDACTED
+//	url.template                        x    see [ContextWithURLTemplate]
+//
+// And the kit's own; what is zero is left out, but for the count of attempts:
+//
+//	attribute                type    on        unit, value
+//	magnetar.call.attempts   int     call      {try}; 0: refused before the first
+//	magnetar.canceled        bool    call, try true where the caller went away
+//	magnetar.policy          string  decision  policy.Decision.Policy
+//	magnetar.action          string  decision  policy.Action
+//	magnetar.reason          string  decision  policy.Reason
+//	magnetar.key             string  decision  for which key
+//	magnetar.attempt         int     decision  number of the try, from 1
+//	magnetar.limit           int     decision  {try}, in flight or per period
+//	magnetar.in_flight       int     decision  {try}
+//	magnetar.queued          int     decision  {try}
+//	magnetar.calls           int     decision  {call}, before a transition
+//	magnetar.failures        int     decision  {call}
+//	magnetar.slow            int     decision  {call}
+//	magnetar.retry_after     float   decision  s
+//	error.type               string  decision  of the failure that led to it
+//
+// Samplers see http.request.method, server.address, server.port and
+// url.template; the rest is added where a span records. Known methods are those
+// of RFC 9110, PATCH and QUERY, or what OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS
+// lists instead, by commas.
+//
+// # Metrics
+//
+//	name                          instrument     unit        attributes
+//	http.client.request.duration  histogram      s           of the conventions: method, server, status,
+//	                                                         error.type, protocol version, url.template
+//	magnetar.decisions            counter        {decision}  magnetar.policy, .action, .reason
+//	magnetar.wait.duration        histogram      s           magnetar.policy, .action
+//	magnetar.in_flight            histogram      {try}       magnetar.policy
+//	magnetar.limit                gauge          {try}       magnetar.policy
+//	magnetar.breaker.open         updowncounter  {breaker}   none
+//
+// No metric has the key: keys are often hosts, and those may be without bound.
+// For the same reason magnetar.in_flight is a distribution, of what each
+// decision found, and magnetar.limit is told by policies without a key alone,
+// when it changes. magnetar.wait.duration has what a try waited, whether it was
+// then admitted or refused. Of policies, actions and reasons at most 1,000
+// combinations are told apart; what is beyond them counts as _OTHER.
+//
+// # Limits
+//
+// A tracer of the API's own global provider, before an SDK is set, counts as
+// none. What eBPF auto-instrumentation would read from such a tracer is not
+// begun, unless a span that records is already in the context.
+package otel

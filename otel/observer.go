@@ -1,0 +1,112 @@
+package otel
+
+import (
+	"context"
+
+	api "go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/magnetar-go/magnetar/policy"
+)
+
+// Observer tells the decisions of policies to OpenTelemetry, and begins and
+// ends the spans of calls and tries for the kit's transport. It is safe for
+// concurrent use; a nil *Observer does nothing.
+type Observer struct {
+	detail          Detail
+	withoutAttempts bool
+
+	tracers     *source[trace.TracerProvider, trace.Tracer]
+	meters      *source[metric.MeterProvider, *instruments]
+	propagators *source[propagation.TextMapPropagator, propagator]
+
+	methods   methods
+	targets   targets
+	decisions decisions
+	breakers  openBreakers
+}
+
+var (
+	_ policy.Observer = (*Observer)(nil)
+	_ policy.Enabler  = (*Observer)(nil)
+)
+
+// New makes an observer. Without options it uses the global providers.
+func New(opts ...Option) *Observer {
+	var cfg options
+	for _, opt := range opts {
+		opt.apply(&cfg)
+	}
+	return &Observer{
+		detail:          cfg.detail,
+		withoutAttempts: cfg.withoutAttempts,
+		tracers:         newSource(cfg.tracerProvider, api.GetTracerProvider, newTracer),
+		meters:          newSource(cfg.meterProvider, api.GetMeterProvider, newMeter),
+		propagators:     newSource(cfg.propagator, api.GetTextMapPropagator, newPropagator),
+		methods:         knownMethods(),
+	}
+}
+
+// Enabled reports whether a decision taken in ctx would be seen: whether a span
+// in ctx records or a meter measures. It is true while a breaker that a span
+// tripped is open, so that its close is not missed.
+func (o *Observer) Enabled(ctx context.Context) bool {
+	if o == nil {
+		return false
+	}
+	if m, ok := o.meters.now(); ok && m.decisionsEnabled(ctx) {
+		return true
+	}
+	return o.breakers.any() || o.parentTracer(ctx) != nil
+}
+
+// Observe counts d, and makes a span of it where the span in ctx records.
+func (o *Observer) Observe(ctx context.Context, d policy.Decision) {
+	if o == nil {
+		return
+	}
+	s := o.decisions.of(d)
+	m, measured := o.meters.now()
+	if measured {
+		m.decision(ctx, d, s)
+	} else {
+		m = nil
+	}
+	tripped := o.follow(ctx, d, m)
+	if tracer := o.parentTracer(ctx); tracer != nil && o.shows(d) {
+		recordDecision(ctx, tracer, d, s, tripped)
+	}
+}
+
+// shows reports whether d is worth a span.
+func (o *Observer) shows(d policy.Decision) bool {
+	routine := d.Action == policy.ActionAdmit && d.Reason == "" && d.Took == 0
+	return o.detail == All || !routine
+}
+
+// tracer is where spans begun in ctx go; nil if nothing can record them.
+func (o *Observer) tracer(parent trace.Span) trace.Tracer {
+	if o.tracers.given == nil && parent.IsRecording() {
+		return live(o.tracers.of(parent.TracerProvider()))
+	}
+	return live(o.tracers.now())
+}
+
+// parentTracer is the tracer for children of a span in ctx that records; nil if
+// there is none.
+func (o *Observer) parentTracer(ctx context.Context) trace.Tracer {
+	parent := trace.SpanFromContext(ctx)
+	if !parent.IsRecording() {
+		return nil
+	}
+	return o.tracer(parent)
+}
+
+func live(t trace.Tracer, ok bool) trace.Tracer {
+	if !ok {
+		return nil
+	}
+	return t
+}

@@ -1,0 +1,114 @@
+package otel
+
+import (
+	"hash/maphash"
+	"net/url"
+	"slices"
+	"strconv"
+	"sync/atomic"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// endpoint is what the tries that share their names and first attributes have
+// in common. The parts are as in the request.
+type endpoint struct {
+	method   string // known, or _OTHER
+	scheme   string
+	host     string // with its port, if it has one
+	template string
+}
+
+// target is what can be built once for an endpoint.
+type target struct {
+	endpoint endpoint
+	common   []attribute.KeyValue
+
+	callName, attemptName   string
+	callStart, attemptStart []trace.SpanStartOption
+
+	series recent[*requestSeries]
+}
+
+// requestSeries is what requests with one result share in the metrics.
+type requestSeries struct {
+	result result
+	record []metric.RecordOption
+}
+
+func newTarget(e endpoint) *target {
+	t := &target{endpoint: e, common: e.attributes()}
+	name := e.method
+	if name == methodOther {
+		name = "HTTP"
+	}
+	t.callName = "call " + name
+	t.callStart = []trace.SpanStartOption{
+		trace.WithSpanKind(trace.SpanKindInternal),
+		trace.WithAttributes(t.common...),
+	}
+	t.attemptName = name
+	if e.template != "" {
+		t.attemptName += " " + e.template
+		t.common = append(t.common, semconv.URLTemplate(e.template))
+	}
+	t.attemptStart = []trace.SpanStartOption{
+		trace.WithSpanKind(trace.SpanKindClient),
+		trace.WithAttributes(t.common...),
+	}
+	return t
+}
+
+func (e endpoint) attributes() []attribute.KeyValue {
+	u := url.URL{Host: e.host}
+	attrs := []attribute.KeyValue{
+		semconv.HTTPRequestMethodKey.String(e.method),
+		semconv.ServerAddress(u.Hostname()),
+	}
+	port, err := strconv.Atoi(u.Port())
+	switch {
+	case err == nil:
+	case e.scheme == "https":
+		port = 443
+	case e.scheme == "http":
+		port = 80
+	default:
+		return attrs
+	}
+	return append(attrs, semconv.ServerPort(port))
+}
+
+// measured returns the options of measurements with r as their result.
+func (t *target) measured(r result) []metric.RecordOption {
+	for _, s := range t.series.all() {
+		if s.result == r {
+			return s.record
+		}
+	}
+	attrs := slices.Concat(t.common, r.attributes()) // NewSet sorts what it is given
+	s := &requestSeries{r, []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(attrs...))}}
+	t.series.add(s)
+	return s.record
+}
+
+// targets remembers targets in a fixed number of places. One that finds its
+// place taken replaces the one there, so hosts without bound cost time, never
+// memory.
+type targets struct {
+	places [512]atomic.Pointer[target]
+}
+
+var seed = maphash.MakeSeed()
+
+func (ts *targets) of(e endpoint) *target {
+	place := &ts.places[maphash.Comparable(seed, e)%uint64(len(ts.places))]
+	if t := place.Load(); t != nil && t.endpoint == e {
+		return t
+	}
+	t := newTarget(e)
+	place.Store(t)
+	return t
+}

@@ -1,0 +1,47 @@
+package policy_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/failsafe-go/failsafe-go/bulkhead"
+
+	"github.com/magnetar-go/magnetar/policy"
+)
+
+func BenchmarkConcurrency(b *testing.B) {
+	engine := bulkhead.New[any](1000)
+	benchGateAgainst(b, policy.NewConcurrency(policy.ConcurrencyConfig{Limit: 1000}), func() bool {
+		ok := engine.TryAcquirePermit()
+		if ok {
+			engine.ReleasePermit()
+		}
+		return ok
+	})
+}
+
+func BenchmarkConcurrencyQueue(b *testing.B) {
+	c := policy.NewConcurrency(policy.ConcurrencyConfig{Limit: 1, MaxQueue: 1000, MaxWait: -1})
+	ctx := context.Background()
+	b.ReportAllocs()
+	b.SetParallelism(8)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if p, err := c.Admit(ctx); err == nil {
+				p.Done(ctx, policy.Success)
+			}
+		}
+	})
+}
+
+func BenchmarkConcurrencyRefusal(b *testing.B) {
+	c := policy.NewConcurrency(policy.ConcurrencyConfig{Limit: 1})
+	ctx := context.Background()
+	if _, err := c.Admit(ctx); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		_, _ = c.Admit(ctx)
+	}
+}

@@ -1,0 +1,152 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/magnetar-go/magnetar/otel"
+	"github.com/magnetar-go/magnetar/policy"
+)
+
+// attempt is one try: the context and the copy of the request that the base
+// gets, the wrapper of the response body (as [body]) and the permits, all in one
+// allocation.
+type attempt struct {
+	lazy
+	call     *call
+	number   int // from 1
+	request  http.Request
+	span     otel.AttemptSpan
+	trace    trace
+	clock    attemptClock
+	began    int64
+	inFlight policy.Permit // of row 7
+	ramp     policy.Permit // of row 5
+	breaker  policy.Permit // of row 8
+	gates    []policy.Permit
+	upload   *uploadBody
+
+	rc   io.ReadCloser // of the response
+	body bodyState
+}
+
+var errNoResponse = policy.Permanent(errors.New("magnetar: the base RoundTripper returned neither a response nor an error"))
+
+// Row 10: the attempt span, fresh propagation headers, and the signature.
+
+// send makes the try. It returns a response, or an error, never both; its own
+// timeouts come as a *policy.Error.
+func (a *attempt) send() (*http.Response, error) {
+	c := a.call
+	a.began = now()
+	a.parent = c.ctx
+	if c.observed {
+		a.parent, a.span = c.t.otel.StartAttempt(c.ctx, c.req, a.number-1)
+	}
+	a.request = *c.req.WithContext(a)
+	if c.upload != nil {
+		a.request.Body = a.upload
+		a.request.GetBody = a.upload.again
+	}
+	if err := a.prepare(); err != nil {
+		a.closeRequestBody()
+		return nil, err
+	}
+	returned := false
+	defer func() {
+		if !returned { // a panic, or Goexit
+			a.abandon()
+		}
+	}()
+	resp, err := c.t.base.RoundTrip(&a.request)
+	returned = true
+	if err != nil && resp != nil && resp.Body != nil {
+		resp.Body.Close()
+	} else if err == nil && resp == nil {
+		err = errNoResponse
+	}
+	if !a.headersArrived() {
+		return nil, a.expired(resp, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// prepare gives the try headers of its own, where anything will be set in them.
+func (a *attempt) prepare() error {
+	t := a.call.t
+	inject := t.otel.Injects()
+	if !inject && t.sign == nil {
+		return nil
+	}
+	a.request.Header = a.request.Header.Clone()
+	if inject {
+		t.otel.Inject(a.parent, a.request.Header)
+	}
+	if t.sign != nil {
+		return t.sign(&a.request)
+	}
+	return nil
+}
+
+// expired is the error of a try whose time was up, even if the base returned
+// something at the last moment.
+func (a *attempt) expired(resp *http.Response, err error) error {
+	if err == nil && resp != nil && resp.Body != nil {
+		resp.Body.Close()
+	}
+	if own, ok := errors.AsType[*policy.Error](a.cause()); ok {
+		return own
+	}
+	return err
+}
+
+// abandon gives everything back after a panic of the base.
+func (a *attempt) abandon() {
+	a.release(policy.Ignored)
+	a.span.End(context.Canceled)
+	a.closeRequestBody()
+	a.end()
+	a.call.closeUpload()
+	a.call.ended(context.Canceled)
+}
+
+func (a *attempt) closeRequestBody() {
+	if a.upload != nil {
+		a.upload.Close()
+	}
+}
+
+// noted keeps what came of the try: in the record, the span and the key's usual
+// time.
+func (a *attempt) noted(resp *http.Response, err error) {
+	took := now() - a.began
+	n := Attempt{Began: timeOf(a.began), Took: time.Duration(took), Err: err}
+	if resp != nil {
+		n.StatusCode = resp.StatusCode
+		a.call.state.took(took)
+	}
+	a.call.record.add(n)
+	a.span.Headers(resp, err)
+}
+
+// The attempt as a context, for the base.
+
+func (a *attempt) Deadline() (time.Time, bool) { return a.call.ctx.Deadline() }
+func (a *attempt) Done() <-chan struct{}       { return a.arm(a).Done() }
+func (a *attempt) Err() error                  { return a.arm(a).Err() }
+
+func (a *attempt) Value(k any) any {
+	switch k {
+	case recordKey{}:
+		return a.call.record
+	case traceKey:
+		return a.trace.value(a.parent)
+	}
+	return a.value(k)
+}

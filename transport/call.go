@@ -1,0 +1,192 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/magnetar-go/magnetar/otel"
+	"github.com/magnetar-go/magnetar/policy"
+)
+
+// Row 2, the call: what all tries of one RoundTrip share. It is the context
+// that the gates see, and lives in one allocation with its first try.
+type call struct {
+	lazy
+	t        *Transport
+	state    *state
+	req      *http.Request // the caller's, untouched
+	ctx      context.Context
+	record   *record
+	timeouts Timeouts
+	anchor   atomic.Int64 // from when on the total time counts
+	observed bool         // somebody looks at the decisions
+	nested   bool         // an outer transport retries already
+	span     otel.CallSpan
+	upload   *upload // nil without a request body
+	tries    int
+	resp     *http.Response // what the caller got
+
+	own   record
+	first attempt
+}
+
+func (t *Transport) begin(req *http.Request) *call {
+	c := &call{t: t, req: req, ctx: req.Context(), timeouts: t.timeouts}
+	c.state = t.keys.get(t.keyFor(req))
+	c.record, c.nested = recordOf(req)
+	if c.record == nil {
+		c.own.began = now()
+		c.record = &c.own
+	}
+	c.anchor.Store(c.record.began) // a redirect goes on within the same total
+	if o, ok := c.ctx.Value(timeoutsKey{}).(Timeouts); ok {
+		c.timeouts = o.over(c.timeouts)
+	}
+	if c.observed = t.wants(c.ctx); c.observed {
+		c.ctx, c.span = t.otel.StartCall(c.ctx, req)
+	}
+	c.parent = c.ctx
+	if req.Body != nil && req.Body != http.NoBody {
+		c.upload = newUpload(req)
+	}
+	if c.state.budget != nil {
+		c.state.budget.Call()
+	}
+	return c
+}
+
+// recordOf finds the record of the hop before, when req is a redirect, and
+// whether req is nested in the try of an outer transport.
+func recordOf(req *http.Request) (r *record, nested bool) {
+	if _, nested = req.Context().Value(recordKey{}).(*record); nested {
+		return nil, true
+	}
+	if req.Response != nil && req.Response.Request != nil {
+		r, _ = req.Response.Request.Context().Value(recordKey{}).(*record)
+	}
+	return r, false
+}
+
+// The call as a context, for the gates.
+
+func (c *call) Deadline() (time.Time, bool) {
+	if d, ok := c.ctx.Deadline(); ok {
+		return d, true
+	}
+	total := c.total()
+	if total == 0 {
+		return time.Time{}, false
+	}
+	return timeOf(c.anchor.Load() + int64(total)), true
+}
+
+func (c *call) Done() <-chan struct{} { return c.arm(c).Done() }
+func (c *call) Err() error            { return c.arm(c).Err() }
+
+func (c *call) Value(k any) any {
+	if _, ok := k.(recordKey); ok {
+		return c.record
+	}
+	return c.value(k)
+}
+
+// record is what is kept of a call after it: it is found through the context of
+// resp.Request.
+type record struct {
+	began int64
+
+	mu    sync.Mutex
+	few   [3]Attempt
+	n     int
+	extra []Attempt
+}
+
+type recordKey struct{}
+
+func (r *record) add(a Attempt) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.n < len(r.few) {
+		r.few[r.n] = a
+	} else {
+		r.extra = append(r.extra, a)
+	}
+	r.n++
+}
+
+func (r *record) attempts() []Attempt {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make([]Attempt, 0, r.n)
+	out = append(out, r.few[:min(r.n, len(r.few))]...)
+	return append(out, r.extra...)
+}
+
+// Attempt is one try of a call, as it was at its response headers.
+type Attempt struct {
+	Began      time.Time
+	Took       time.Duration // to the response headers, or to the error
+	StatusCode int           // zero with an error
+	Err        error
+}
+
+// Attempts returns the tries behind a response, oldest first, those of the
+// redirects before it included; nil for a response that no [Transport] made.
+func Attempts(resp *http.Response) []Attempt {
+	if resp == nil {
+		return nil
+	}
+	if b, ok := resp.Body.(*body); ok {
+		return b.call.record.attempts()
+	}
+	if resp.Request == nil {
+		return nil
+	}
+	if r, ok := resp.Request.Context().Value(recordKey{}).(*record); ok {
+		return r.attempts()
+	}
+	return nil
+}
+
+// AttemptsOf returns the tries behind an error of a call that was tried more
+// than once; else nil.
+func AttemptsOf(err error) []Attempt {
+	if e, ok := errors.AsType[*triedError](err); ok {
+		return e.record.attempts()
+	}
+	return nil
+}
+
+// triedError is the last error of a call that was tried more than once.
+type triedError struct {
+	error
+	record *record
+}
+
+func (e *triedError) Unwrap() error { return e.error }
+
+// Timeout lets *url.Error see through.
+func (e *triedError) Timeout() bool {
+	t, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](e.error)
+	return ok && t.Timeout()
+}
+
+// decide tells a decision of the chain itself.
+func (c *call) decide(ctx context.Context, d policy.Decision) {
+	if !c.observed {
+		return
+	}
+	d.Key = c.state.name
+	d.Attempt = c.tries
+	if d.Began.IsZero() {
+		d.Began = time.Now()
+	}
+	c.t.observer.Observe(ctx, d)
+}

@@ -1,0 +1,100 @@
+package transport
+
+import (
+	"hash/maphash"
+	"sync/atomic"
+	"time"
+
+	"github.com/magnetar-go/magnetar/policy"
+)
+
+// keys are the states of the hosts that the transport talks to.
+type keys struct {
+	t     *Transport
+	own   *policy.Keyed[key, *state]
+	seed  maphash.Seed
+	spare [256]atomic.Pointer[state] // shared by the keys over the bound
+}
+
+// state is what the calls of one key share.
+type state struct {
+	name     string
+	over     bool // of many keys: without breaker and throttle
+	throttle *throttle
+	limiter  *policy.RateLimiter
+	inFlight *policy.Concurrency
+	breaker  *policy.CircuitBreaker
+	budget   *policy.Budget
+	usual    atomic.Int64 // time to the response headers, smoothed
+}
+
+func newKeys(t *Transport) *keys {
+	ks := &keys{t: t, seed: maphash.MakeSeed()}
+	ks.own = policy.NewKeyed(t.cfg.MaxKeys, func(k key) *state { return ks.make(k.String()) }, (*state).idle)
+	return ks
+}
+
+func (ks *keys) get(k key) *state {
+	if s, ok := ks.own.Get(k); ok {
+		return s
+	}
+	spare := &ks.spare[maphash.Comparable(ks.seed, k)%uint64(len(ks.spare))]
+	if s := spare.Load(); s != nil {
+		return s
+	}
+	s := ks.make("(shared)")
+	s.over, s.breaker, s.throttle = true, nil, nil
+	spare.CompareAndSwap(nil, s)
+	return spare.Load()
+}
+
+func (ks *keys) make(name string) *state {
+	cfg := &ks.t.cfg
+	s := &state{name: name}
+	opts := []policy.Option{policy.WithKey(name)}
+	if ks.t.observer != nil {
+		opts = append(opts, policy.WithObserver(gateObserver{ks.t}))
+	}
+	if cfg.Throttle != nil {
+		s.throttle = newThrottle(*cfg.Throttle)
+	}
+	if cfg.RateLimit != nil {
+		s.limiter = policy.NewRateLimiter(*cfg.RateLimit, opts...)
+	}
+	if cfg.Concurrency != nil {
+		s.inFlight = policy.NewConcurrency(*cfg.Concurrency, opts...)
+	}
+	if cfg.Breaker != nil {
+		s.breaker = policy.NewCircuitBreaker(*cfg.Breaker, opts...)
+	}
+	if ks.t.backoff != nil {
+		s.budget = policy.NewBudget(*cfg.Retry.Budget)
+	}
+	return s
+}
+
+// idle reports whether the state can be forgotten without loss. The budget and
+// the counts of a closed breaker are no loss.
+func (s *state) idle() bool {
+	return (s.breaker == nil || s.breaker.Idle()) &&
+		(s.limiter == nil || s.limiter.Idle()) &&
+		(s.inFlight == nil || s.inFlight.Idle()) &&
+		(s.throttle == nil || s.throttle.idle())
+}
+
+// took learns the usual time to the response headers, as 1/8 of each new one;
+// small changes are not worth a write.
+func (s *state) took(ns int64) {
+	old := s.usual.Load()
+	if old == 0 {
+		s.usual.Store(ns)
+	} else if d := ns - old; d > old>>2 || -d > old>>2 {
+		s.usual.Store(old + d>>3)
+	}
+}
+
+// telling is the time after which a try that the caller's deadline cut says
+// something about the peer.
+func (s *state) telling() time.Duration {
+	return max(100*time.Millisecond, time.Duration(10*s.usual.Load()))
+}

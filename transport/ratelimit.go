@@ -1,0 +1,11 @@
+package transport
+
+// Row 6, the rate limit: inside the retries, for a quota counts tries.
+
+func (a *attempt) admitRate() error {
+	if l := a.call.state.limiter; l != nil {
+		_, err := l.Admit(a.call) // a token has nothing to give back
+		return err
+	}
+	return nil
+}

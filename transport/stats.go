@@ -1,0 +1,64 @@
+package transport
+
+import (
+	"iter"
+	"time"
+
+	"github.com/magnetar-go/magnetar/policy"
+)
+
+// KeyState is what the transport knows of one key. Parts that the chain does
+// not have are nil or zero.
+type KeyState struct {
+	Key          string
+	Breaker      *policy.CircuitBreakerStats
+	RateLimit    *policy.RateLimiterStats
+	Concurrency  *policy.ConcurrencyStats
+	BudgetTokens float64       // retries that the budget allows now
+	HeldFor      time.Duration // until the throttle lets calls go
+	UsualTime    time.Duration // to the response headers, smoothed
+}
+
+// States yields the state of every key in use, in no order.
+func (t *Transport) States() iter.Seq[KeyState] {
+	return func(yield func(KeyState) bool) {
+		t.keys.own.Range(func(_ key, s *state) bool { return yield(s.snapshot()) })
+	}
+}
+
+// Breaker returns the live circuit breaker of a key, such as
+// "https://api.example.com:443", to force it open or closed; false when the key
+// is not in use or the chain has none.
+func (t *Transport) Breaker(name string) (*policy.CircuitBreaker, bool) {
+	var found *policy.CircuitBreaker
+	t.keys.own.Range(func(_ key, s *state) bool {
+		if s.name == name {
+			found = s.breaker
+		}
+		return found == nil
+	})
+	return found, found != nil
+}
+
+func (s *state) snapshot() KeyState {
+	k := KeyState{Key: s.name, UsualTime: time.Duration(s.usual.Load())}
+	if s.breaker != nil {
+		st := s.breaker.Stats()
+		k.Breaker = &st
+	}
+	if s.limiter != nil {
+		st := s.limiter.Stats()
+		k.RateLimit = &st
+	}
+	if s.inFlight != nil {
+		st := s.inFlight.Stats()
+		k.Concurrency = &st
+	}
+	if s.budget != nil {
+		k.BudgetTokens = s.budget.Tokens()
+	}
+	if s.throttle != nil {
+		k.HeldFor = s.throttle.heldFor()
+	}
+	return k
+}

@@ -1,0 +1,257 @@
+package transport
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/magnetar-go/magnetar/policy"
+)
+
+// Row 5, the throttle: a 429 with Retry-After speaks for all calls of the key,
+// so all of them wait for it. When the hold is over they are let go one at a
+// time at first, and one more for each that comes back well, as in TCP's slow
+// start (RFC 5681, section 3.1), so that the peer is not met by a stampede.
+
+// throttleAfter is how many 503 with Retry-After in a row hold the key: one may
+// speak for a single instance behind the host.
+const throttleAfter = 20
+
+type throttle struct {
+	cfg     Throttle
+	active  atomic.Bool  // held or ramping: admit must look
+	delayed atomic.Int32 // 503 with Retry-After in a row
+
+	mu       sync.Mutex
+	until    time.Time // end of the hold
+	window   int       // calls let go at a time while ramping
+	inFlight int
+	round    int // of hold and ramp; permits of an earlier one do not count
+	queue    []chan struct{}
+}
+
+func newThrottle(cfg Throttle) *throttle { return &throttle{cfg: cfg} }
+
+func (a *attempt) admitThrottle() (err error) {
+	if t := a.call.state.throttle; t != nil && t.active.Load() {
+		a.ramp, err = a.call.waitThrottled(t)
+	}
+	return err
+}
+
+// learnThrottle takes note of what the response says about the key.
+func (a *attempt) learnThrottle(resp *http.Response) {
+	t := a.call.state.throttle
+	if t == nil {
+		return
+	}
+	reason := t.learn(resp)
+	if reason == "" {
+		if resp != nil {
+			a.ramp.Done(a, policy.Success)
+		}
+		return
+	}
+	asked, _ := retryAfter(resp.Header)
+	hold := min(asked, t.cfg.MaxHold)
+	t.hold(time.Now().Add(hold))
+	a.call.decide(a, policy.Decision{
+		Policy: policy.PolicyThrottle, Action: policy.ActionHold, Reason: reason, RetryAfter: hold,
+	})
+}
+
+// learn tells why a response holds the key, or "".
+func (t *throttle) learn(resp *http.Response) policy.Reason {
+	if resp != nil {
+		switch resp.StatusCode {
+		case http.StatusTooManyRequests:
+			if d, ok := retryAfter(resp.Header); ok && d > 0 {
+				return policy.ReasonTooManyRequests
+			}
+			return ""
+		case http.StatusServiceUnavailable:
+			if d, ok := retryAfter(resp.Header); ok && d > 0 {
+				if t.delayed.Add(1) >= throttleAfter {
+					return policy.ReasonUnavailable
+				}
+				return ""
+			}
+		}
+	}
+	if t.delayed.Load() != 0 {
+		t.delayed.Store(0)
+	}
+	return ""
+}
+
+func (t *throttle) hold(until time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.until = later(t.until, until)
+	t.window, t.inFlight = 1, 0
+	t.round++
+	t.active.Store(true)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// waitThrottled waits for the end of the hold and then for a place in the ramp.
+func (c *call) waitThrottled(t *throttle) (policy.Permit, error) {
+	began := time.Now()
+	latest, bounded := c.latest(t, began)
+	waited := policy.Reason("")
+	for {
+		wait, place, permit, ok := t.enter(latest, bounded)
+		switch {
+		case ok:
+			if waited != "" {
+				c.decide(c, policy.Decision{
+					Policy: policy.PolicyThrottle, Action: policy.ActionWait, Reason: waited,
+					Began: began, Took: time.Since(began),
+				})
+			}
+			return permit, nil
+		case wait < 0:
+			return permit, c.heldBack(began, t.heldFor())
+		case place == nil:
+			waited = policy.ReasonKeyHeld
+		case waited == "":
+			waited = policy.ReasonRamp
+		}
+		if err := c.pause(wait, place, t); err != nil {
+			return permit, err
+		}
+		if bounded && !time.Now().Before(latest) {
+			return permit, c.heldBack(began, t.heldFor())
+		}
+	}
+}
+
+// latest is until when a call waits for the throttle.
+func (c *call) latest(t *throttle, now time.Time) (time.Time, bool) {
+	at, bounded := c.Deadline()
+	if t.cfg.MaxWait < 0 {
+		return now, true
+	}
+	if most := now.Add(t.cfg.MaxWait); !bounded || most.Before(at) {
+		return most, true
+	}
+	return at, bounded
+}
+
+// pause waits for a place in the ramp, or for a hold to end.
+func (c *call) pause(wait time.Duration, place chan struct{}, t *throttle) error {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-place:
+	case <-timer.C:
+		t.leave(place)
+	case <-c.ctx.Done():
+		t.leave(place)
+		return context.Cause(c.ctx)
+	}
+	return nil
+}
+
+func (c *call) heldBack(began time.Time, held time.Duration) error {
+	c.decide(c, policy.Decision{
+		Policy: policy.PolicyThrottle, Action: policy.ActionRefuse, Reason: policy.ReasonKeyHeld,
+		Began: began, Took: time.Since(began), RetryAfter: held,
+	})
+	return &policy.Error{Reason: policy.ReasonKeyHeld, Policy: policy.PolicyThrottle, Key: c.state.name, RetryAfter: held}
+}
+
+// enter lets a call go, or says how long to wait, and for which place in the
+// queue of the ramp, if not for the hold. A negative wait does not fit.
+func (t *throttle) enter(latest time.Time, bounded bool) (time.Duration, chan struct{}, policy.Permit, bool) {
+	now := time.Now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.active.Load() {
+		return 0, nil, policy.Permit{}, true
+	}
+	if now.Before(t.until) {
+		if bounded && t.until.After(latest) {
+			return -1, nil, policy.Permit{}, false
+		}
+		return t.until.Sub(now), nil, policy.Permit{}, false
+	}
+	if t.inFlight < t.window {
+		t.inFlight++
+		return 0, nil, t.permit(), true
+	}
+	if bounded && !now.Before(latest) {
+		return -1, nil, policy.Permit{}, false
+	}
+	place := make(chan struct{}, 1)
+	t.queue = append(t.queue, place)
+	return latest.Sub(now), place, policy.Permit{}, false
+}
+
+// permit requires mu.
+func (t *throttle) permit() policy.Permit {
+	round := t.round
+	return policy.NewPermit(func(_ context.Context, o policy.Outcome) { t.done(round, o) })
+}
+
+// done ends a call of the ramp. A good one makes room for two, and when nobody
+// waits any more the ramp is over.
+func (t *throttle) done(round int, o policy.Outcome) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if round != t.round {
+		return
+	}
+	t.inFlight--
+	if o == policy.Success {
+		t.window++
+		if len(t.queue) == 0 {
+			t.active.Store(false)
+			return
+		}
+	}
+	t.wake()
+}
+
+// wake tells as many waiters as there is room for to ask again; it requires mu.
+func (t *throttle) wake() {
+	for n := t.window - t.inFlight; n > 0 && len(t.queue) > 0; n-- {
+		t.queue[0] <- struct{}{} // has room for one
+		t.queue = t.queue[1:]
+	}
+}
+
+// leave gives up a place in the queue, and hands on a call to it.
+func (t *throttle) leave(place chan struct{}) {
+	if place == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i, p := range t.queue {
+		if p == place {
+			t.queue = append(t.queue[:i], t.queue[i+1:]...)
+			return
+		}
+	}
+	t.wake()
+}
+
+func (t *throttle) heldFor() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.active.Load() {
+		return 0
+	}
+	return max(0, time.Until(t.until))
+}
+
+func (t *throttle) idle() bool { return !t.active.Load() || t.heldFor() == 0 }
