@@ -13,11 +13,11 @@ import (
 func TestBackoffIsUniformBelowItsCeiling(t *testing.T) {
 	r := policy.NewRetry(policy.RetryConfig{})
 	for retry, ceiling := range map[int]time.Duration{
-		-1: 200 * time.Millisecond,
-		1:  200 * time.Millisecond,
-		2:  400 * time.Millisecond,
-		3:  800 * time.Millisecond,
-		9:  30 * time.Second, // 51.2 s, bounded
+		-1: 100 * time.Millisecond,
+		1:  100 * time.Millisecond,
+		2:  200 * time.Millisecond,
+		3:  400 * time.Millisecond,
+		10: 30 * time.Second, // 51.2 s, bounded
 	} {
 		const draws = 10_000
 		var sum, largest time.Duration
