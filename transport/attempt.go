@@ -1,10 +1,10 @@
 package transport
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/magnetar-go/magnetar/otel"
@@ -19,8 +19,8 @@ type attempt struct {
 	call     *call
 	number   int // from 1
 	request  http.Request
-	span     otel.AttemptSpan
-	trace    trace
+	span     *otel.AttemptSpan // nil while nobody looks
+	trace    atomic.Pointer[trace]
 	clock    attemptClock
 	began    int64
 	inFlight policy.Permit // of row 7
@@ -44,7 +44,8 @@ func (a *attempt) send() (*http.Response, error) {
 	a.began = now()
 	a.parent = c.ctx
 	if c.observed {
-		a.parent, a.span = c.t.otel.StartAttempt(c.ctx, c.req, a.number-1)
+		parent, span := c.t.otel.StartAttempt(c.ctx, c.req, a.number-1)
+		a.parent, a.span = parent, &span
 	}
 	a.request = *c.req.WithContext(a)
 	if c.upload != nil {
@@ -55,14 +56,7 @@ func (a *attempt) send() (*http.Response, error) {
 		a.closeRequestBody()
 		return nil, err
 	}
-	returned := false
-	defer func() {
-		if !returned { // a panic, or Goexit
-			a.abandon()
-		}
-	}()
 	resp, err := c.t.base.RoundTrip(&a.request)
-	returned = true
 	if err != nil && resp != nil && resp.Body != nil {
 		resp.Body.Close()
 	} else if err == nil && resp == nil {
@@ -89,7 +83,7 @@ func (a *attempt) prepare() error {
 		t.otel.Inject(a.parent, a.request.Header)
 	}
 	if t.sign != nil {
-		return t.sign(&a.request)
+		return policy.Permanent(t.sign(&a.request))
 	}
 	return nil
 }
@@ -106,16 +100,6 @@ func (a *attempt) expired(resp *http.Response, err error) error {
 	return err
 }
 
-// abandon gives everything back after a panic of the base.
-func (a *attempt) abandon() {
-	a.release(policy.Ignored)
-	a.span.End(context.Canceled)
-	a.closeRequestBody()
-	a.end()
-	a.call.closeUpload()
-	a.call.ended(context.Canceled)
-}
-
 func (a *attempt) closeRequestBody() {
 	if a.upload != nil {
 		a.upload.Close()
@@ -126,13 +110,21 @@ func (a *attempt) closeRequestBody() {
 // time.
 func (a *attempt) noted(resp *http.Response, err error) {
 	took := now() - a.began
-	n := Attempt{Began: timeOf(a.began), Took: time.Duration(took), Err: err}
+	n := tried{began: a.began, took: took, err: err}
 	if resp != nil {
-		n.StatusCode = resp.StatusCode
+		n.status = resp.StatusCode
 		a.call.state.took(took)
 	}
 	a.call.record.add(n)
-	a.span.Headers(resp, err)
+	if a.span != nil {
+		a.span.Headers(resp, err)
+	}
+}
+
+func (a *attempt) endSpan(err error) {
+	if a.span != nil {
+		a.span.End(err)
+	}
 }
 
 // The attempt as a context, for the base.
@@ -146,7 +138,7 @@ func (a *attempt) Value(k any) any {
 	case recordKey{}:
 		return a.call.record
 	case traceKey:
-		return a.trace.value(a.parent)
+		return a.tracing().value
 	}
 	return a.value(k)
 }

@@ -70,7 +70,7 @@ func (a *attempt) endBody(err error) {
 		a.bodyDied(err)
 	}
 	a.release(outcome)
-	a.span.End(err)
+	a.endSpan(err)
 	a.end()
 	if a.body.final {
 		a.call.ended(err)
@@ -92,13 +92,28 @@ func (a *attempt) wrap(resp *http.Response) {
 	switch {
 	case resp.StatusCode == http.StatusSwitchingProtocols:
 		a.release(policy.Success)
-		a.span.End(nil)
-	case resp.Body == nil || resp.Body == http.NoBody:
+		a.endSpan(nil)
+	case a.withoutBody(resp):
 		a.endBody(nil)
 	default:
 		a.rc = resp.Body
 		resp.Body = (*body)(a)
 	}
+}
+
+// withoutBody reports whether the response has no body (RFC 9110, section
+// 6.4.1). Over HTTP/2 net/http gives such a one a reader of its own.
+func (a *attempt) withoutBody(resp *http.Response) bool {
+	switch {
+	case resp.Body == nil || resp.Body == http.NoBody:
+		return true
+	case a.call.req.Method == http.MethodHead,
+		resp.StatusCode == http.StatusNoContent, resp.StatusCode == http.StatusNotModified:
+		resp.Body.Close()
+		resp.Body = http.NoBody
+		return true
+	}
+	return false
 }
 
 // What is drained of a response that is not the caller's, so that its
@@ -137,7 +152,7 @@ func (a *attempt) discard(resp *http.Response) {
 
 func (a *attempt) endDiscarded() {
 	if a.body.ended.CompareAndSwap(false, true) {
-		a.span.End(nil)
+		a.endSpan(nil)
 		a.end()
 	}
 }

@@ -15,13 +15,13 @@ import (
 // Row 2, the call: what all tries of one RoundTrip share. It is the context
 // that the gates see, and lives in one allocation with its first try.
 type call struct {
-	lazy
+	waiting  atomic.Pointer[lazy] // nil until a gate waits
 	t        *Transport
 	state    *state
 	req      *http.Request // the caller's, untouched
 	ctx      context.Context
 	record   *record
-	timeouts Timeouts
+	timeouts *Timeouts
 	anchor   atomic.Int64 // from when on the total time counts
 	observed bool         // somebody looks at the decisions
 	nested   bool         // an outer transport retries already
@@ -35,7 +35,7 @@ type call struct {
 }
 
 func (t *Transport) begin(req *http.Request) *call {
-	c := &call{t: t, req: req, ctx: req.Context(), timeouts: t.timeouts}
+	c := &call{t: t, req: req, ctx: req.Context(), timeouts: &t.timeouts}
 	c.state = t.keys.get(t.keyFor(req))
 	c.record, c.nested = recordOf(req)
 	if c.record == nil {
@@ -44,12 +44,11 @@ func (t *Transport) begin(req *http.Request) *call {
 	}
 	c.anchor.Store(c.record.began) // a redirect goes on within the same total
 	if o, ok := c.ctx.Value(timeoutsKey{}).(Timeouts); ok {
-		c.timeouts = o.over(c.timeouts)
+		c.timeouts = o.over(t.timeouts)
 	}
 	if c.observed = t.wants(c.ctx); c.observed {
 		c.ctx, c.span = t.otel.StartCall(c.ctx, req)
 	}
-	c.parent = c.ctx
 	if req.Body != nil && req.Body != http.NoBody {
 		c.upload = newUpload(req)
 	}
@@ -84,14 +83,25 @@ func (c *call) Deadline() (time.Time, bool) {
 	return timeOf(c.anchor.Load() + int64(total)), true
 }
 
-func (c *call) Done() <-chan struct{} { return c.arm(c).Done() }
-func (c *call) Err() error            { return c.arm(c).Err() }
+func (c *call) Done() <-chan struct{} { return c.wait().arm(c).Done() }
+func (c *call) Err() error            { return c.wait().arm(c).Err() }
+
+func (c *call) wait() *lazy {
+	if l := c.waiting.Load(); l != nil {
+		return l
+	}
+	c.waiting.CompareAndSwap(nil, &lazy{parent: c.ctx})
+	return c.waiting.Load()
+}
 
 func (c *call) Value(k any) any {
 	if _, ok := k.(recordKey); ok {
 		return c.record
 	}
-	return c.value(k)
+	if l := c.waiting.Load(); l != nil {
+		return l.value(k)
+	}
+	return c.ctx.Value(k)
 }
 
 // record is what is kept of a call after it: it is found through the context of
@@ -100,14 +110,21 @@ type record struct {
 	began int64
 
 	mu    sync.Mutex
-	few   [3]Attempt
+	few   [2]tried // most calls make no more
 	n     int
-	extra []Attempt
+	extra []tried
+}
+
+// tried is an Attempt in few bytes.
+type tried struct {
+	began, took int64
+	status      int
+	err         error
 }
 
 type recordKey struct{}
 
-func (r *record) add(a Attempt) {
+func (r *record) add(a tried) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.n < len(r.few) {
@@ -122,8 +139,12 @@ func (r *record) attempts() []Attempt {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := make([]Attempt, 0, r.n)
-	out = append(out, r.few[:min(r.n, len(r.few))]...)
-	return append(out, r.extra...)
+	for _, some := range [][]tried{r.few[:min(r.n, len(r.few))], r.extra} {
+		for _, a := range some {
+			out = append(out, Attempt{timeOf(a.began), time.Duration(a.took), a.status, a.err})
+		}
+	}
+	return out
 }
 
 // Attempt is one try of a call, as it was at its response headers.

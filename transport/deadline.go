@@ -19,8 +19,8 @@ func WithTimeouts(ctx context.Context, t Timeouts) context.Context {
 
 type timeoutsKey struct{}
 
-func (t Timeouts) over(below Timeouts) Timeouts {
-	return Timeouts{
+func (t Timeouts) over(below Timeouts) *Timeouts {
+	return &Timeouts{
 		Total:    or(t.Total, below.Total),
 		Attempt:  or(t.Attempt, below.Attempt),
 		BodyIdle: or(t.BodyIdle, below.BodyIdle),

@@ -34,7 +34,7 @@ func (r *result) given() bool { return r.resp != nil && r.rc != nil && r.body.en
 func (c *call) deliver(r result) (*http.Response, error) {
 	if r.err != nil {
 		r.release(r.verdict.Outcome)
-		r.span.End(r.err)
+		r.endSpan(r.err)
 		r.end()
 		return c.fail(c.named(r))
 	}
@@ -75,12 +75,36 @@ func (c *call) closeUpload() {
 	if c.upload != nil {
 		c.upload.finish()
 	}
-	c.end()
+	if l := c.waiting.Load(); l != nil {
+		l.end()
+	}
 }
 
 // ended is the end of everything: of the response body, or of a call without.
 func (c *call) ended(err error) {
 	if c.observed {
 		c.span.End(c.resp, err, c.tries)
+	}
+}
+
+// abandon gives everything back after a panic in the try r; last is the one
+// before.
+func (c *call) abandon(r, last result) {
+	if r.attempt != nil {
+		r.release(policy.Ignored)
+		r.endSpan(context.Canceled)
+		r.closeRequestBody()
+		r.end()
+	}
+	last.drop()
+	r.drop()
+	c.closeUpload()
+	c.ended(context.Canceled)
+}
+
+// drop closes a response that nobody will read.
+func (r *result) drop() {
+	if r.resp != nil && r.resp.Body != nil && !r.body.ended.Load() {
+		r.resp.Body.Close()
 	}
 }

@@ -18,19 +18,25 @@ type result struct {
 	verdict Verdict
 }
 
-func (c *call) roundTrip() (*http.Response, error) {
+func (c *call) roundTrip() (resp *http.Response, err error) {
+	var r, last result
+	defer func() {
+		if resp == nil && err == nil { // a panic of the base or of a collaborator, or Goexit
+			c.abandon(r, last)
+		}
+	}()
 	if c.state.over {
 		c.decide(c, policy.Decision{Policy: policy.PolicyGuard, Action: policy.ActionBypass, Reason: policy.ReasonTooManyKeys})
 	}
-	var last result
 	for a := &c.first; ; a = new(attempt) {
 		c.tries++
 		a.call, a.number = c, c.tries
+		r = result{attempt: a}
 		if err := c.ready(a, last); err != nil {
 			c.tries--
 			return c.stopped(last, err)
 		}
-		r := a.try()
+		r.try()
 		wait, again := c.plan(r)
 		if !again {
 			return c.deliver(r)
@@ -63,6 +69,7 @@ func (c *call) ready(a *attempt, last result) error {
 	next, err := c.upload.next(a)
 	if err != nil {
 		a.release(policy.Ignored)
+		c.giveUp(policy.ReasonBodyNotReplayable, err)
 		return err
 	}
 	a.upload = next
@@ -112,16 +119,15 @@ func (a *attempt) release(o policy.Outcome) {
 }
 
 // try sends the request and draws the verdict.
-func (a *attempt) try() result {
-	resp, err := a.send()
-	r := result{a, resp, err, a.judge(resp, err)}
-	a.noted(resp, err)
-	a.judged(r.verdict.Outcome)
-	a.learnThrottle(resp)
-	if resp != nil && a.inFlight != (policy.Permit{}) {
-		a.streaming(resp)
+func (r *result) try() {
+	r.resp, r.err = r.send()
+	r.verdict = r.judge(r.resp, r.err)
+	r.noted(r.resp, r.err)
+	r.judged(r.verdict.Outcome)
+	r.learnThrottle(r.resp)
+	if r.resp != nil && r.inFlight != (policy.Permit{}) {
+		r.streaming(r.resp)
 	}
-	return r
 }
 
 // settle ends a try that another will follow: its permits now, its response
@@ -132,7 +138,7 @@ func (r *result) settle() {
 		r.wrap(r.resp)
 		return
 	}
-	r.span.End(r.err)
+	r.endSpan(r.err)
 	r.end()
 }
 

@@ -49,7 +49,7 @@ func (a *attempt) learnThrottle(resp *http.Response) {
 	}
 	reason := t.learn(resp)
 	if reason == "" {
-		if resp != nil {
+		if resp != nil && !busy(resp) {
 			a.ramp.Done(a, policy.Success)
 		}
 		return
@@ -60,6 +60,11 @@ func (a *attempt) learnThrottle(resp *http.Response) {
 	a.call.decide(a, policy.Decision{
 		Policy: policy.PolicyThrottle, Action: policy.ActionHold, Reason: reason, RetryAfter: hold,
 	})
+}
+
+// busy reports whether the peer had no room for the call.
+func busy(resp *http.Response) bool {
+	return resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable
 }
 
 // learn tells why a response holds the key, or "".
@@ -93,6 +98,10 @@ func (t *throttle) hold(until time.Time) {
 	t.window, t.inFlight = 1, 0
 	t.round++
 	t.active.Store(true)
+	for _, place := range t.queue { // they wait for the hold now
+		place <- struct{}{}
+	}
+	t.queue = nil
 }
 
 func later(a, b time.Time) time.Time {
@@ -105,10 +114,10 @@ func later(a, b time.Time) time.Time {
 // waitThrottled waits for the end of the hold and then for a place in the ramp.
 func (c *call) waitThrottled(t *throttle) (policy.Permit, error) {
 	began := time.Now()
-	latest, bounded := c.latest(t, began)
+	latest := c.latest(t, began)
 	waited := policy.Reason("")
 	for {
-		wait, place, permit, ok := t.enter(latest, bounded)
+		wait, place, permit, ok := t.enter(latest)
 		switch {
 		case ok:
 			if waited != "" {
@@ -128,22 +137,19 @@ func (c *call) waitThrottled(t *throttle) (policy.Permit, error) {
 		if err := c.pause(wait, place, t); err != nil {
 			return permit, err
 		}
-		if bounded && !time.Now().Before(latest) {
+		if !time.Now().Before(latest) {
 			return permit, c.heldBack(began, t.heldFor())
 		}
 	}
 }
 
 // latest is until when a call waits for the throttle.
-func (c *call) latest(t *throttle, now time.Time) (time.Time, bool) {
-	at, bounded := c.Deadline()
-	if t.cfg.MaxWait < 0 {
-		return now, true
+func (c *call) latest(t *throttle, now time.Time) time.Time {
+	most := now.Add(max(0, t.cfg.MaxWait))
+	if at, bounded := c.Deadline(); bounded && at.Before(most) {
+		return at
 	}
-	if most := now.Add(t.cfg.MaxWait); !bounded || most.Before(at) {
-		return most, true
-	}
-	return at, bounded
+	return most
 }
 
 // pause waits for a place in the ramp, or for a hold to end.
@@ -171,7 +177,7 @@ func (c *call) heldBack(began time.Time, held time.Duration) error {
 
 // enter lets a call go, or says how long to wait, and for which place in the
 // queue of the ramp, if not for the hold. A negative wait does not fit.
-func (t *throttle) enter(latest time.Time, bounded bool) (time.Duration, chan struct{}, policy.Permit, bool) {
+func (t *throttle) enter(latest time.Time) (time.Duration, chan struct{}, policy.Permit, bool) {
 	now := time.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -179,7 +185,7 @@ func (t *throttle) enter(latest time.Time, bounded bool) (time.Duration, chan st
 		return 0, nil, policy.Permit{}, true
 	}
 	if now.Before(t.until) {
-		if bounded && t.until.After(latest) {
+		if t.until.After(latest) {
 			return -1, nil, policy.Permit{}, false
 		}
 		return t.until.Sub(now), nil, policy.Permit{}, false
@@ -188,7 +194,7 @@ func (t *throttle) enter(latest time.Time, bounded bool) (time.Duration, chan st
 		t.inFlight++
 		return 0, nil, t.permit(), true
 	}
-	if bounded && !now.Before(latest) {
+	if !now.Before(latest) {
 		return -1, nil, policy.Permit{}, false
 	}
 	place := make(chan struct{}, 1)

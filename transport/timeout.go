@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -71,6 +72,18 @@ func (a *attempt) bodyLeft() (time.Duration, error) {
 		return left, nil
 	}
 	return 0, a.call.timeout(policy.ReasonBodyStalled, idle, a.number)
+}
+
+// tellTimeout tells that time was up before the headers.
+func (a *attempt) tellTimeout(err error) {
+	own, ok := errors.AsType[*policy.Error](err)
+	if !ok || !a.call.observed || !errors.Is(own, policy.ErrTimeout) {
+		return
+	}
+	a.call.decide(a, policy.Decision{
+		Policy: policy.PolicyTimeout, Action: policy.ActionTimeout, Reason: own.Reason,
+		Began: timeOf(a.began), Took: time.Duration(now() - a.began), Err: err,
+	})
 }
 
 // headersArrived ends the try's own time; false when it was up before.

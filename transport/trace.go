@@ -3,36 +3,41 @@ package transport
 import (
 	"context"
 	"net/http/httptrace"
-	"sync"
 	"sync/atomic"
 )
 
-// trace learns from the base how far a try got. It costs nothing until the base
-// asks its context for the hooks, as net/http does.
+// trace learns from the base how far a try got. There is none until the base
+// asks the try's context for the hooks, as net/http does.
 type trace struct {
-	hooks      sync.Once
-	ctx        context.Context
-	asked      atomic.Bool // the base knows httptrace
+	value      any // what the base gets: the hooks, with the caller's own composed in
 	wroteHead  atomic.Bool
 	firstBytes atomic.Bool
 }
 
-// unsent reports whether no complete request header can have left.
-func (t *trace) unsent() bool { return t.asked.Load() && !t.wroteHead.Load() }
+// tracing returns the try's trace, made when first asked for.
+func (a *attempt) tracing() *trace {
+	if t := a.trace.Load(); t != nil {
+		return t
+	}
+	t := new(trace)
+	t.value = httptrace.WithClientTrace(a.parent, &httptrace.ClientTrace{
+		WroteHeaders:         func() { t.wroteHead.Store(true) },
+		GotFirstResponseByte: func() { t.firstBytes.Store(true) },
+	}).Value(traceKey)
+	a.trace.CompareAndSwap(nil, t)
+	return a.trace.Load()
+}
+
+// unsent reports whether it is certain that no complete request header left.
+func (a *attempt) unsent() bool {
+	t := a.trace.Load()
+	return t != nil && !t.wroteHead.Load()
+}
 
 // answered reports whether the peer had begun to answer.
-func (t *trace) answered() bool { return t.firstBytes.Load() }
-
-// value answers for the hooks, with the caller's own composed in.
-func (t *trace) value(parent context.Context) any {
-	t.hooks.Do(func() {
-		t.ctx = httptrace.WithClientTrace(parent, &httptrace.ClientTrace{
-			GetConn:              func(string) { t.asked.Store(true) },
-			WroteHeaders:         func() { t.wroteHead.Store(true) },
-			GotFirstResponseByte: func() { t.firstBytes.Store(true) },
-		})
-	})
-	return t.ctx.Value(traceKey)
+func (a *attempt) answered() bool {
+	t := a.trace.Load()
+	return t != nil && t.firstBytes.Load()
 }
 
 // traceKey is the key under which net/http looks for the hooks: learned by

@@ -65,7 +65,10 @@ func (a *attempt) ended(err error) (Verdict, bool) {
 }
 
 func (a *attempt) verdict(resp *http.Response, err error) Verdict {
-	if err != nil {
+	switch {
+	case policy.IsPermanent(err):
+		return Verdict{Outcome: policy.Ignored}
+	case err != nil:
 		return Verdict{policy.Failure, a.retryableError(err)}
 	}
 	switch resp.StatusCode {
@@ -95,15 +98,15 @@ func (a *attempt) verdict(resp *http.Response, err error) Verdict {
 // be again.
 func (a *attempt) retryableError(err error) policy.Reason {
 	switch {
-	case policy.IsPermanent(err), wrongCertificate(err), a.badScheme():
+	case wrongCertificate(err), a.badScheme():
 		return ""
 	case policy.IsTransient(err):
 		return policy.ReasonError
 	case dialError(err):
 		return policy.ReasonDialError
-	case a.trace.unsent():
+	case a.unsent():
 		return policy.ReasonUnsent
-	case a.trace.answered() && !connectionError(err):
+	case a.answered() && !connectionError(err):
 		return ""
 	}
 	return policy.ReasonError

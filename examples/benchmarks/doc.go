@@ -1,0 +1,11 @@
+// Package benchmarks compares the kit with its peers in one run on one machine:
+//
+//	go test -bench . -benchmem ./benchmarks
+//
+// The benchmarks print what go test always prints; a table follows, in which
+// each row is set against the first of its group. All clients stand on the same
+// stub of a base RoundTripper, those of BenchmarkLoopback on a real
+// http.Transport.
+//
+// What an outage costs is in the package outage beside this one.
+package benchmarks

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"time"
+)
+
+// settling is the time that a client gets to notice that the server is back.
+const settling = 300 * time.Millisecond
+
+// row is what came of the calls of one client in one phase.
+type row struct {
+	phase, client            string
+	calls, answered, refused int
+	tries                    int // that reached the server
+	p50, p99                 time.Duration
+	settled                  float64 // share answered of the calls due after settling
+	breaker                  string  // its state at the end of the phase
+}
+
+func summarize(calls []call) row {
+	r := row{calls: len(calls)}
+	times := make([]time.Duration, 0, len(calls))
+	late, lateAnswered := 0, 0
+	for _, c := range calls {
+		times = append(times, c.took)
+		if c.due >= settling {
+			late++
+		}
+		switch c.ending {
+		case answered:
+			r.answered++
+			if c.due >= settling {
+				lateAnswered++
+			}
+		case refused:
+			r.refused++
+		}
+	}
+	slices.Sort(times)
+	r.p50, r.p99 = percentile(times, 50), percentile(times, 99)
+	r.settled = share(lateAnswered, late)
+	return r
+}
+
+// percentile of sorted times, by the nearest rank.
+func percentile(sorted []time.Duration, p int) time.Duration {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[(len(sorted)*p+99)/100-1]
+}
+
+func share(part, whole int) float64 {
+	if whole == 0 {
+		return 0
+	}
+	return float64(part) / float64(whole)
+}
+
+// table is for a person to read at a glance.
+func table(w io.Writer, rows []row) {
+	fmt.Fprintf(w, "\n%-10s %-9s %6s %9s %11s %9s %9s %8s  %s\n",
+		"phase", "client", "calls", "answered", "tries/call", "p50", "p99", "refused", "breaker at the end")
+	for i, r := range rows {
+		name := r.phase
+		if i > 0 && rows[i-1].phase == name {
+			name = ""
+		}
+		fmt.Fprintf(w, "%-10s %-9s %6d %7.1f %% %11.2f %9s %9s %8d  %s\n",
+			name, r.client, r.calls, 100*share(r.answered, r.calls), share(r.tries, r.calls),
+			milliseconds(r.p50), milliseconds(r.p99), r.refused, r.breaker)
+	}
+	fmt.Fprint(w, "Tries are counted by the server; times are those of all calls, refused ones too.\n\n")
+}
+
+// promises are the figures that the default chain is to reach.
+func promises(w io.Writer, rows []row) {
+	failing := false
+	for _, r := range rows {
+		if r.client != "magnetar" {
+			continue
+		}
+		switch {
+		case r.phase == "failing":
+			failing = true
+			fmt.Fprintf(w, "failing:   %d tries of %d calls reached the server; promised: at most %d (20 + 10 %%)\n",
+				r.tries, r.calls, mostTries(r.calls))
+		case failing:
+			fmt.Fprintf(w, "%-10s %.1f %% of the calls answered from %v on; promised: at least 99 %%\n",
+				r.phase+":", 100*r.settled, settling)
+		}
+	}
+}
+
+// mostTries is how many tries of so many calls may reach a server that fails.
+func mostTries(calls int) int { return 20 + calls/10 }
+
+func milliseconds(d time.Duration) string {
+	return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"go.opentelemetry.io/otel/attribute"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// branch is a line of the tree.
+type branch struct {
+	label string
+	span  sdktrace.ReadOnlySpan
+}
+
+// draw writes the spans of a trace as a tree: when each began, counted from the
+// root, how long it lasted, and what it tells.
+func draw(w io.Writer, title string, s spans) {
+	fmt.Fprintf(w, "\n%s\n", title)
+	i := slices.IndexFunc(s, isRoot)
+	if i < 0 {
+		fmt.Fprintln(w, "  (none was recorded; is OTEL_TRACES_SAMPLER set?)")
+		return
+	}
+	root := s[i]
+	tree := s.grow(root, "  ", "  ")
+	width := 0
+	for _, b := range tree {
+		width = max(width, utf8.RuneCountInString(b.label))
+	}
+	fmt.Fprintf(w, "%-*s %11s %11s\n", width, "", "begins", "lasts")
+	for _, b := range tree {
+		line := fmt.Sprintf("%-*s %11s %11s  %s", width, b.label, "+"+milliseconds(b.span.StartTime().Sub(root.StartTime())),
+			milliseconds(b.span.EndTime().Sub(b.span.StartTime())), note(b.span))
+		fmt.Fprintln(w, strings.TrimRight(line, " "))
+	}
+}
+
+// grow lists a span and what is under it; first is what stands before the
+// span's own name, and rest before those of its children.
+func (s spans) grow(top sdktrace.ReadOnlySpan, first, rest string) []branch {
+	tree := []branch{{first + top.Name(), top}}
+	children := s.children(top.SpanContext().SpanID())
+	for i, c := range children {
+		if i == len(children)-1 {
+			tree = append(tree, s.grow(c, rest+"└─ ", rest+"   ")...)
+		} else {
+			tree = append(tree, s.grow(c, rest+"├─ ", rest+"│  ")...)
+		}
+	}
+	return tree
+}
+
+func (s spans) children(of trace.SpanID) spans {
+	var found spans
+	for _, c := range s {
+		if c.Parent().SpanID() == of {
+			found = append(found, c)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b sdktrace.ReadOnlySpan) int {
+		return cmp.Or(a.StartTime().Compare(b.StartTime()), a.EndTime().Compare(b.EndTime()))
+	})
+	return found
+}
+
+// note tells what a span says beyond its name.
+func note(s sdktrace.ReadOnlySpan) string {
+	var parts []string
+	add := func(key attribute.Key, format func(attribute.Value) string) {
+		if v := attributeOf(s, key); v.Type() != attribute.INVALID {
+			parts = append(parts, format(v))
+		}
+	}
+	add("http.response.status_code", attribute.Value.Emit)
+	if len(parts) == 0 {
+		add("error.type", attribute.Value.Emit)
+	}
+	add("http.request.resend_count", func(v attribute.Value) string { return "resend " + v.Emit() })
+	add("magnetar.call.attempts", func(v attribute.Value) string { return v.Emit() + " tries" })
+	add("magnetar.reason", attribute.Value.Emit)
+	add("magnetar.retry_after", func(v attribute.Value) string {
+		return "next in " + milliseconds(time.Duration(v.AsFloat64()*float64(time.Second)))
+	})
+	if len(s.Links()) > 0 {
+		parts = append(parts, "→ the try that opened the breaker")
+	}
+	return strings.Join(parts, ", ")
+}

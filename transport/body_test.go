@@ -1,0 +1,614 @@
+package transport_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/magnetar-go/magnetar/policy"
+	"github.com/magnetar-go/magnetar/transport"
+)
+
+// quick are retries that hardly wait, for tests on real sockets.
+func quick() *transport.Retry {
+	return &transport.Retry{InitialBackoff: time.Microsecond, MaxBackoff: time.Microsecond}
+}
+
+// Trap 1: a body that is not rewound arrives empty or short at the second try.
+func TestTrap01RetriedBodyArrivesWhole(t *testing.T) {
+	want := pattern(100_000)
+	small := want[:10_000]
+	file := filepath.Join(t.TempDir(), "body")
+	require.NoError(t, os.WriteFile(file, append([]byte("skipped"), want...), 0o600))
+	fromOffset := func() (io.ReadCloser, error) {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, err
+		}
+		_, err = f.Seek(int64(len("skipped")), io.SeekStart)
+		return f, err
+	}
+	for _, c := range []struct {
+		name  string
+		want  []byte
+		body  func(*http.Request) // sets Body, GetBody, ContentLength
+		known bool                // Content-Length
+	}{
+		{"bytes with GetBody", want, func(r *http.Request) {
+			made := request(t, http.MethodPost, "http://unused", bytes.NewReader(want))
+			r.Body, r.GetBody, r.ContentLength = made.Body, made.GetBody, made.ContentLength
+		}, true},
+		{"file at an offset", want, func(r *http.Request) {
+			r.Body, _ = fromOffset()
+			r.GetBody, r.ContentLength = fromOffset, int64(len(want))
+		}, true},
+		{"small stream of known length", small, func(r *http.Request) {
+			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(small)), int64(len(small))
+		}, true},
+		{"small stream", small, func(r *http.Request) {
+			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(small)), -1
+		}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var mu sync.Mutex
+			var got []try
+			handler := func(w http.ResponseWriter, r *http.Request) {
+				b, _ := io.ReadAll(r.Body)
+				mu.Lock()
+				got = append(got, try{length: r.ContentLength, content: string(b)})
+				n := len(got)
+				mu.Unlock()
+				if n == 1 {
+					w.WriteHeader(http.StatusServiceUnavailable)
+				}
+			}
+			eachProtocol(t, handler, func(t *testing.T, srv *httptest.Server) {
+				got = nil
+				tr := transport.New(srv.Client().Transport, transport.Config{Retry: quick()})
+				req := request(t, http.MethodPost, srv.URL, nil)
+				req.Header.Set("Idempotency-Key", "one")
+				c.body(req)
+				resp, err := (&http.Client{Transport: tr}).Do(req)
+				require.NoError(t, err)
+				content(t, resp)
+				require.Equal(t, http.StatusOK, resp.StatusCode)
+				require.Len(t, got, 2)
+				require.Equal(t, string(c.want), got[0].content)
+				require.Equal(t, got[0], got[1])
+				if c.known {
+					require.EqualValues(t, len(c.want), got[0].length)
+				}
+			})
+		})
+	}
+}
+
+// Trap 1, failing: a GetBody that fails leaves the caller with the answer that
+// there was.
+func TestTrap01FailingGetBodyLeavesTheAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPeer(status(503))
+		tr := transport.New(p, transport.Default())
+		body := bodyOf(strings.NewReader("once"))
+		req := request(t, http.MethodPut, "http://peer.test/", body)
+		req.GetBody = func() (io.ReadCloser, error) { return nil, errReset }
+		resp, err := tr.RoundTrip(req)
+		require.NoError(t, err)
+		require.Equal(t, http.StatusText(503), content(t, resp))
+		require.Len(t, p.seen(), 1)
+		require.EqualValues(t, 1, body.closed.Load())
+		p.requireClosed(t)
+		requireGivenBack(t, tr)
+	})
+}
+
+// Trap 2: a large stream is neither sent twice nor kept in memory.
+func TestTrap02NotReplayableBodyIsSentOnce(t *testing.T) {
+	const size = 10 << 20
+	buf := make([]byte, 32<<10)
+	var tries, received int
+	answered := bodyOf(strings.NewReader("busy"))
+	base := roundTrip(func(req *http.Request) (*http.Response, error) {
+		tries++
+		for {
+			n, err := req.Body.Read(buf)
+			received += n
+			if err != nil {
+				req.Body.Close()
+				resp := response(503, nil)
+				resp.Body = answered
+				return resp, nil
+			}
+		}
+	})
+	var seen decisions
+	tr := transport.New(base, transport.Default(), transport.WithTelemetry(nil), transport.WithObserver(&seen))
+	src, w := io.Pipe()
+	chunk := pattern(64 << 10)
+	go func() {
+		for range size / len(chunk) {
+			if _, err := w.Write(chunk); err != nil {
+				return
+			}
+		}
+		w.Close()
+	}()
+	req := request(t, http.MethodPut, "http://peer.test/", src)
+
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	resp, err := tr.RoundTrip(req)
+	runtime.ReadMemStats(&after)
+
+	require.NoError(t, err)
+	require.Equal(t, 503, resp.StatusCode)
+	require.Equal(t, "busy", content(t, resp))
+	require.Equal(t, 1, tries)
+	require.Equal(t, size, received)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(256<<10), "bytes allocated, let alone kept")
+	require.Equal(t, []policy.Reason{policy.ReasonBodyNotReplayable}, seen.reasons(policy.PolicyRetry, policy.ActionGiveUp))
+	require.EqualValues(t, 1, answered.closed.Load())
+	requireGivenBack(t, tr)
+}
+
+// refusing is a gate that lets nothing through.
+type refusing struct{}
+
+func (refusing) Admit(context.Context) (policy.Permit, error) {
+	return policy.Permit{}, &policy.Error{Reason: policy.ReasonLimitReached, Policy: "mine"}
+}
+
+// Trap 3: whatever comes of a call, its request body is closed once and its
+// request is as it was.
+func TestTrap03RequestBodyIsClosedOnceAndRequestUntouched(t *testing.T) {
+	breaker := func(t *testing.T, tr *transport.Transport) {
+		resp, err := tr.RoundTrip(get(t))
+		require.NoError(t, err)
+		content(t, resp)
+		b, ok := tr.Breaker("http://peer.test:80")
+		require.True(t, ok)
+		b.ForceOpen(t.Context())
+	}
+	spend := func(t *testing.T, tr *transport.Transport) {
+		resp, err := tr.RoundTrip(get(t))
+		require.NoError(t, err)
+		content(t, resp)
+	}
+	limited := transport.Config{RateLimit: &policy.RateLimiterConfig{Limit: 1, Per: time.Hour, MaxWait: time.Millisecond}}
+	throttled := transport.Default()
+	throttled.Throttle.MaxWait = -1
+	for _, c := range []struct {
+		name    string
+		cfg     transport.Config
+		opts    []transport.Option
+		answers []answer
+		prepare func(*testing.T, *transport.Transport)
+		err     error
+		tries   int
+	}{
+		{name: "success", cfg: transport.Default(), answers: []answer{status(200)}, tries: 1},
+		{name: "retried", cfg: transport.Default(), answers: []answer{status(503), status(502), status(200)}, tries: 3},
+		{name: "retries used up", cfg: transport.Default(), answers: []answer{status(503)}, tries: 3},
+		{name: "error", cfg: transport.Config{}, answers: []answer{failing(errReset)}, err: errReset, tries: 1},
+		{name: "errors", cfg: transport.Default(), answers: []answer{failing(errReset)}, err: policy.ErrMaxRetriesExceeded, tries: 3},
+		{name: "breaker", cfg: transport.Default(), answers: []answer{status(200)}, prepare: breaker, err: policy.ErrCircuitOpen, tries: 1},
+		{name: "rate limit", cfg: limited, answers: []answer{status(200)}, prepare: spend, err: policy.ErrRateLimitExceeded, tries: 1},
+		{name: "throttle", cfg: throttled, answers: []answer{status(429, "Retry-After", "60")}, prepare: spend, err: policy.ErrRateLimitExceeded, tries: 1},
+		{name: "gate", cfg: transport.Default(), opts: []transport.Option{transport.WithGate(refusing{})}, answers: []answer{status(200)}, err: policy.ErrSaturated},
+		{name: "signer", cfg: transport.Default(), opts: []transport.Option{
+			transport.WithSigner(func(*http.Request) error { return policy.Permanent(errReset) }),
+		}, answers: []answer{status(200)}, err: errReset},
+	} {
+		for _, replay := range []string{"GetBody", "buffer"} {
+			t.Run(c.name+", "+replay, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					p := newPeer(c.answers...)
+					tr := transport.New(p, c.cfg, c.opts...)
+					if c.prepare != nil {
+						c.prepare(t, tr)
+					}
+					var bodies []*countingBody
+					open := func() (io.ReadCloser, error) {
+						b := bodyOf(strings.NewReader("content"))
+						bodies = append(bodies, b)
+						return b, nil
+					}
+					req := request(t, http.MethodPut, "http://peer.test/", nil)
+					req.Body, _ = open()
+					if replay == "GetBody" {
+						req.GetBody = open
+					}
+					req.Header.Set("X-Mine", "kept")
+					before, header := *req, req.Header.Clone()
+
+					resp, err := tr.RoundTrip(req)
+					if c.err != nil {
+						require.ErrorIs(t, err, c.err)
+						require.Nil(t, resp)
+					} else {
+						require.NoError(t, err)
+						content(t, resp)
+					}
+					require.Len(t, p.seen(), c.tries)
+					for i, b := range bodies {
+						require.EqualValues(t, 1, b.closed.Load(), "closes of request body %d", i+1)
+					}
+					before.GetBody, req.GetBody = nil, nil // functions are never deeply equal
+					require.True(t, reflect.DeepEqual(before, *req), "the request was changed")
+					require.Equal(t, header, req.Header)
+					p.requireClosed(t)
+					requireGivenBack(t, tr)
+				})
+			})
+		}
+	}
+}
+
+// Trap 3, failing: a panic of the base closes the body too.
+func TestTrap03RequestBodyIsClosedWhenTheBasePanics(t *testing.T) {
+	body := bodyOf(strings.NewReader("content"))
+	base := roundTrip(func(*http.Request) (*http.Response, error) { panic("base") })
+	tr := transport.New(base, transport.Default())
+	require.PanicsWithValue(t, "base", func() {
+		_, _ = tr.RoundTrip(request(t, http.MethodPut, "http://peer.test/", body))
+	})
+	require.EqualValues(t, 1, body.closed.Load())
+	requireGivenBack(t, tr)
+}
+
+// Trap 23: the body is the caller's for as long as it lasts: neither the try's
+// time nor its context ends at the return.
+func TestTrap23BodyOutlivesTheAttemptTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		base, _ := pipeServer(t, func(w http.ResponseWriter, _ *http.Request) {
+			for range 5 {
+				_, _ = io.WriteString(w, "tick ")
+				w.(http.Flusher).Flush()
+				time.Sleep(time.Second)
+			}
+		})
+		var attempt context.Context
+		spy := roundTrip(func(req *http.Request) (*http.Response, error) {
+			attempt = req.Context()
+			return base.RoundTrip(req)
+		})
+		cfg := transport.Default()
+		cfg.Timeouts = &transport.Timeouts{Total: 2 * time.Second, Attempt: time.Second}
+		cfg.Concurrency = &policy.ConcurrencyConfig{Limit: 1}
+		tr := transport.New(spy, cfg)
+		began := time.Now()
+		resp, err := tr.RoundTrip(get(t))
+		require.NoError(t, err)
+		done := attempt.Done()
+		require.NoError(t, attempt.Err())
+		b, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.Equal(t, strings.Repeat("tick ", 5), string(b))
+		require.Equal(t, 5*time.Second, time.Since(began))
+		require.NoError(t, resp.Body.Close())
+		requireCancelled(t, done)
+		requireCancelled(t, resp.Request.Context().Done())
+		require.ErrorIs(t, attempt.Err(), context.Canceled)
+		requireGivenBack(t, tr)
+	})
+}
+
+// Trap 23, early: closing a body before its end frees all the same.
+func TestTrap23ClosedBodyCancelsTheTry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stopped := make(chan struct{})
+		base, _ := pipeServer(t, func(w http.ResponseWriter, r *http.Request) {
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+			close(stopped)
+		})
+		var attempt context.Context
+		spy := roundTrip(func(req *http.Request) (*http.Response, error) {
+			attempt = req.Context()
+			return base.RoundTrip(req)
+		})
+		tr := transport.New(spy, transport.Default())
+		resp, err := tr.RoundTrip(get(t))
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		requireCancelled(t, attempt.Done())
+		<-stopped
+		requireGivenBack(t, tr)
+	})
+}
+
+func requireCancelled(t *testing.T, done <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-done:
+	default:
+		require.Fail(t, "the context lives on")
+	}
+}
+
+// Trap 24: a body that stops moving ends in a timeout that counts.
+func TestTrap24StalledBodyIsATimeoutAndAFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		base, _ := pipeServer(t, func(w http.ResponseWriter, r *http.Request) {
+			for range 4 { // slower than the idle time in all, never between two bytes
+				_, _ = io.WriteString(w, ".")
+				w.(http.Flusher).Flush()
+				time.Sleep(2 * time.Second)
+			}
+			<-r.Context().Done()
+		})
+		cfg := transport.Default()
+		cfg.Timeouts.BodyIdle = 3 * time.Second
+		cfg.Breaker = &policy.CircuitBreakerConfig{FailureThreshold: 1}
+		var seen decisions
+		tr := transport.New(base, cfg, transport.WithObserver(&seen))
+		began := time.Now()
+		resp, err := tr.RoundTrip(get(t))
+		require.NoError(t, err)
+		b, err := io.ReadAll(resp.Body)
+		require.Equal(t, "....", string(b))
+		require.ErrorIs(t, err, policy.ErrTimeout)
+		own, ok := errors.AsType[*policy.Error](err)
+		require.True(t, ok)
+		require.Equal(t, policy.ReasonBodyStalled, own.Reason)
+		require.True(t, own.Timeout())
+		require.Equal(t, 9*time.Second, time.Since(began).Round(time.Millisecond))
+		require.Equal(t, policy.Open, state(t, tr).Breaker.State)
+		require.Equal(t, []policy.Reason{policy.ReasonBodyStalled}, seen.reasons(policy.PolicyTimeout, policy.ActionTimeout))
+		require.NoError(t, resp.Body.Close())
+		requireGivenBack(t, tr)
+	})
+}
+
+// Trap 24, slow reader: a caller that takes its time between reads is no stall.
+func TestTrap24SlowReaderIsNoStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		base, _ := pipeServer(t, func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write(pattern(64 << 10))
+		})
+		cfg := transport.Default()
+		cfg.Timeouts.BodyIdle = time.Second
+		tr := transport.New(base, cfg)
+		resp, err := tr.RoundTrip(get(t))
+		require.NoError(t, err)
+		var got int
+		for buf := make([]byte, 8<<10); ; time.Sleep(5 * time.Second) {
+			n, err := resp.Body.Read(buf)
+			got += n
+			if err == io.EOF {
+				break
+			}
+			require.NoError(t, err)
+		}
+		require.Equal(t, 64<<10, got)
+		require.NoError(t, resp.Body.Close())
+		require.Zero(t, state(t, tr).Breaker.Failures)
+	})
+}
+
+// Trap 24, reset: a connection that dies in the middle of the body counts too,
+// and a caller's cancel there does not.
+func TestTrap24ResetBodyIsAFailureAndACancelIsNot(t *testing.T) {
+	eachProtocol(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "half")
+		w.(http.Flusher).Flush()
+		if r.URL.Path == "/reset" {
+			panic(http.ErrAbortHandler)
+		}
+		<-r.Context().Done()
+	}, func(t *testing.T, srv *httptest.Server) {
+		cfg := transport.Config{Breaker: &policy.CircuitBreakerConfig{FailureThreshold: 2}}
+		tr := transport.New(srv.Client().Transport, cfg)
+
+		ctx, cancel := context.WithCancel(t.Context())
+		resp, err := tr.RoundTrip(request(t, http.MethodGet, srv.URL, nil).WithContext(ctx))
+		require.NoError(t, err)
+		cancel()
+		_, err = io.ReadAll(resp.Body)
+		require.ErrorIs(t, err, context.Canceled)
+		require.NoError(t, resp.Body.Close())
+		require.Zero(t, state(t, tr).Breaker.FailuresInARow)
+
+		resp, err = tr.RoundTrip(request(t, http.MethodGet, srv.URL+"/reset", nil))
+		require.NoError(t, err)
+		b, err := io.ReadAll(resp.Body)
+		require.Equal(t, "half", string(b))
+		require.Error(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, 1, state(t, tr).Breaker.FailuresInARow)
+		requireGivenBack(t, tr)
+	})
+}
+
+// Trap 25: the permit ends with the body, however that ends, and once.
+func TestTrap25PermitFollowsTheBody(t *testing.T) {
+	read := func(t *testing.T, resp *http.Response, _ context.CancelFunc) {
+		_, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+	}
+	shut := func(t *testing.T, resp *http.Response, _ context.CancelFunc) { require.NoError(t, resp.Body.Close()) }
+	cancelled := func(t *testing.T, resp *http.Response, cancel context.CancelFunc) {
+		cancel()
+		require.NoError(t, resp.Body.Close())
+	}
+	type end = func(*testing.T, *http.Response, context.CancelFunc)
+	for name, ends := range map[string][]end{
+		"EOF":                    {read},
+		"close":                  {shut},
+		"double close":           {shut, shut},
+		"EOF then close":         {read, shut},
+		"EOF then close twice":   {read, shut, shut},
+		"cancel and close":       {cancelled},
+		"cancel and close twice": {cancelled, shut},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPeer(status(200))
+			tr := transport.New(p, transport.Config{Concurrency: &policy.ConcurrencyConfig{Limit: 1}})
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			first, err := tr.RoundTrip(get(t).WithContext(ctx))
+			require.NoError(t, err)
+			require.Equal(t, 1, state(t, tr).Concurrency.InFlight)
+			_, err = tr.RoundTrip(get(t))
+			require.ErrorIs(t, err, policy.ErrSaturated)
+
+			ends[0](t, first, cancel)
+			require.Zero(t, state(t, tr).Concurrency.InFlight)
+			second, err := tr.RoundTrip(get(t))
+			require.NoError(t, err)
+			for _, again := range ends[1:] {
+				again(t, first, cancel)
+			}
+			require.Equal(t, 1, state(t, tr).Concurrency.InFlight, "released twice")
+			_, err = tr.RoundTrip(get(t))
+			require.ErrorIs(t, err, policy.ErrSaturated)
+			content(t, second)
+			requireGivenBack(t, tr)
+		})
+	}
+}
+
+// Trap 25, waiting: with a queue the second call goes when the first body ends.
+func TestTrap25SecondCallWaitsForTheFirstBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPeer(status(200))
+		tr := transport.New(p, transport.Config{
+			Concurrency: &policy.ConcurrencyConfig{Limit: 1, MaxQueue: 1, MaxWait: time.Minute},
+		})
+		first, err := tr.RoundTrip(get(t))
+		require.NoError(t, err)
+		time.AfterFunc(7*time.Second, func() { first.Body.Close() })
+		began := time.Now()
+		second, err := tr.RoundTrip(get(t))
+		require.NoError(t, err)
+		require.Equal(t, 7*time.Second, time.Since(began))
+		content(t, second)
+		requireGivenBack(t, tr)
+	})
+}
+
+// Trap 25, in between: a retry that is waited for holds no permit, and neither
+// does a call whose response has no body.
+func TestTrap25NoPermitWhileSleepingOrWithoutABody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		empty := func(*http.Request) (*http.Response, error) {
+			resp := response(204, nil)
+			resp.Body = http.NoBody
+			return resp, nil
+		}
+		p := newPeer(status(503, "Retry-After", "5"), empty)
+		tr := transport.New(p, transport.Config{
+			Concurrency: &policy.ConcurrencyConfig{Limit: 1}, Retry: &transport.Retry{},
+		})
+		time.AfterFunc(time.Second, func() { require.Zero(t, state(t, tr).Concurrency.InFlight) })
+		resp, err := tr.RoundTrip(get(t))
+		require.NoError(t, err)
+		require.Equal(t, 204, resp.StatusCode)
+		require.Zero(t, state(t, tr).Concurrency.InFlight, "before Close")
+		require.Len(t, p.seen(), 2)
+	})
+}
+
+// Trap 26: an upgraded connection is the caller's, to read and to write.
+func TestTrap26UpgradedBodyCanBeWritten(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		_, _ = rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+		_ = rw.Flush()
+		line, _ := rw.ReadString('\n')
+		_, _ = rw.WriteString(line)
+		_ = rw.Flush()
+	}))
+	defer srv.Close()
+	base := &http.Transport{}
+	defer base.CloseIdleConnections()
+	cfg := transport.Default()
+	cfg.Concurrency = &policy.ConcurrencyConfig{Limit: 1}
+	for _, asked := range []bool{true, false} { // a 101 that nobody asked for is no different
+		tr := transport.New(base, cfg)
+		req := request(t, http.MethodGet, srv.URL, nil)
+		if asked {
+			req.Header.Set("Connection", "Upgrade")
+			req.Header.Set("Upgrade", "echo")
+		}
+		resp, err := tr.RoundTrip(req)
+		require.NoError(t, err)
+		require.Equal(t, 101, resp.StatusCode)
+		rw, ok := resp.Body.(io.ReadWriteCloser)
+		require.True(t, ok)
+		_, err = io.WriteString(rw, "hello\n")
+		require.NoError(t, err)
+		b, err := io.ReadAll(rw)
+		require.NoError(t, err)
+		require.Equal(t, "hello\n", string(b))
+		require.NoError(t, rw.Close())
+		requireGivenBack(t, tr)
+	}
+}
+
+// Trap 26, without content: there is no body to close, and nothing is held.
+func TestTrap26NoContentIsNoBody(t *testing.T) {
+	eachProtocol(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/204":
+			w.WriteHeader(http.StatusNoContent)
+		case "/304":
+			w.WriteHeader(http.StatusNotModified)
+		}
+	}, func(t *testing.T, srv *httptest.Server) {
+		cfg := transport.Default()
+		cfg.Concurrency = &policy.ConcurrencyConfig{Limit: 1}
+		tr := transport.New(srv.Client().Transport, cfg)
+		for _, c := range []struct{ method, path string }{{http.MethodHead, "/"}, {http.MethodGet, "/204"}, {http.MethodGet, "/304"}} {
+			resp, err := tr.RoundTrip(request(t, c.method, srv.URL+c.path, nil))
+			require.NoError(t, err)
+			require.Equal(t, http.NoBody, resp.Body, "%s %s", c.method, c.path)
+			requireGivenBack(t, tr)
+		}
+	})
+}
+
+// Trap 26, the rest of the response is as net/http made it.
+func TestTrap26ResponseIsLeftAsItIs(t *testing.T) {
+	eachProtocol(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/gzip" {
+			w.Header().Set("Content-Encoding", "gzip")
+			_, _ = w.Write(gzipped("compressed"))
+			return
+		}
+		w.Header().Set("Trailer", "X-Sum")
+		_, _ = io.WriteString(w, "content")
+		w.Header().Set("X-Sum", "42")
+	}, func(t *testing.T, srv *httptest.Server) {
+		tr := transport.New(srv.Client().Transport, transport.Default())
+		resp, err := tr.RoundTrip(request(t, http.MethodGet, srv.URL+"/trailer", nil))
+		require.NoError(t, err)
+		require.Equal(t, "content", content(t, resp))
+		require.Equal(t, "42", resp.Trailer.Get("X-Sum"))
+		require.Equal(t, "/trailer", resp.Request.URL.Path)
+		require.Equal(t, http.MethodGet, resp.Request.Method)
+
+		resp, err = tr.RoundTrip(request(t, http.MethodGet, srv.URL+"/gzip", nil))
+		require.NoError(t, err)
+		require.True(t, resp.Uncompressed)
+		require.Equal(t, "compressed", content(t, resp))
+	})
+}
