@@ -46,9 +46,8 @@ func (t *Transport) begin(req *http.Request) *call {
 	if o, ok := c.ctx.Value(timeoutsKey{}).(Timeouts); ok {
 		c.timeouts = o.over(t.timeouts)
 	}
-	if c.observed = t.wants(c.ctx); c.observed {
-		c.ctx, c.span = t.otel.StartCall(c.ctx, req)
-	}
+	c.ctx, c.span = t.otel.StartCall(c.ctx, req) // first: it is what makes a call without a parent seen
+	c.observed = c.span.Recording() || t.wants(c.ctx)
 	if req.Body != nil && req.Body != http.NoBody {
 		c.upload = newUpload(req)
 	}

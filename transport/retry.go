@@ -125,6 +125,7 @@ func (r *result) try() {
 	r.noted(r.resp, r.err)
 	r.judged(r.verdict.Outcome)
 	r.learnThrottle(r.resp)
+	r.tellTimeout(r.err)
 	if r.resp != nil && r.inFlight != (policy.Permit{}) {
 		r.streaming(r.resp)
 	}
