@@ -13,4 +13,4 @@ demo: ## a retried call and its spans
 	go -C examples run ./quickstart
 
 outage: ## what an outage costs, with the kit and with its peers
-	go -C examples run ./benchmarks/outage
+	go -C examples test -count=1 -v ./benchmarks/outage

@@ -13,21 +13,28 @@ import (
 // Behind a permit is a slot that is used again once the try has ended; the
 // round tells a permit whose slot has moved on.
 type Permit struct {
-	slot  *slot
-	round uint64
-	trial bool
-	timed bool
+	slot *slot
+	tag  uint64 // the round, and the flags below
 }
+
+const (
+	tagTrial = 1 << iota
+	tagTimed
+	tagFlags = iota // how many
+)
+
+func (p Permit) round() uint64 { return p.tag >> tagFlags }
+func (p Permit) timed() bool   { return p.tag&tagTimed != 0 }
 
 // Done ends the try; only the first call on any copy of the permit counts. ctx
 // is the try's, so that what its outcome causes can be linked to it.
 func (p Permit) Done(ctx context.Context, o Outcome) {
-	if p.slot == nil || !p.slot.round.CompareAndSwap(p.round, p.round+1) {
+	if p.slot == nil || !p.slot.round.CompareAndSwap(p.round(), p.round()+1) {
 		return
 	}
 	g := p.slot.grant
 	p.slot.grant = grant{}
-	if p.timed {
+	if p.timed() {
 		g.responded = p.slot.responded.Swap(0)
 	}
 	slots.Put(p.slot)
@@ -37,12 +44,12 @@ func (p Permit) Done(ctx context.Context, o Outcome) {
 // Trial reports whether the try is one of the few by which an open breaker
 // learns that its peer is back. A trial is best ended as soon as its outcome is
 // known, for its slot is scarce.
-func (p Permit) Trial() bool { return p.trial }
+func (p Permit) Trial() bool { return p.tag&tagTrial != 0 }
 
 // Responded notes that the response has begun: a breaker that watches for slow
 // calls takes the time until now, not until Done.
 func (p Permit) Responded() {
-	if p.timed && p.slot.round.Load() == p.round {
+	if p.timed() && p.slot.round.Load() == p.round() {
 		p.slot.responded.Store(sinceBase() | 1)
 	}
 }
@@ -85,7 +92,15 @@ var slots = sync.Pool{New: func() any { return new(slot) }}
 func issue(g grant) Permit {
 	s := slots.Get().(*slot)
 	s.grant = g
-	return Permit{slot: s, round: s.round.Load(), trial: g.trial != 0, timed: g.began != 0}
+	p := Permit{slot: s, tag: s.round.Load() << tagFlags}
+	if g.trial != 0 {
+		p.tag |= tagTrial
+	}
+	if g.began != 0 {
+		p.tag |= tagTimed
+		s.responded.Store(0) // a late Responded may have left something
+	}
+	return p
 }
 
 // base makes monotonic times fit in a word. Times before it are negative, as in

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,11 +21,11 @@ type call struct {
 	ctx      context.Context
 	record   *record
 	timeouts *Timeouts
-	anchor   atomic.Int64 // from when on the total time counts
-	observed bool         // somebody looks at the decisions
-	nested   bool         // an outer transport retries already
-	span     otel.CallSpan
-	upload   *upload // nil without a request body
+	anchor   atomic.Int64   // from when on the total time counts
+	observed bool           // somebody looks at the decisions
+	nested   bool           // an outer transport retries already
+	span     *otel.CallSpan // nil while nobody looks
+	upload   *upload        // nil without a request body
 	tries    int
 	resp     *http.Response // what the caller got
 
@@ -46,8 +45,11 @@ func (t *Transport) begin(req *http.Request) *call {
 	if o, ok := c.ctx.Value(timeoutsKey{}).(Timeouts); ok {
 		c.timeouts = o.over(t.timeouts)
 	}
-	c.ctx, c.span = t.otel.StartCall(c.ctx, req) // first: it is what makes a call without a parent seen
-	c.observed = c.span.Recording() || t.wants(c.ctx)
+	if ctx, span := t.otel.StartCall(c.ctx, req); span.Recording() { // a root of its own is reason enough to look
+		c.watch(ctx, span)
+	} else {
+		c.observed = t.wants(ctx)
+	}
 	if req.Body != nil && req.Body != http.NoBody {
 		c.upload = newUpload(req)
 	}
@@ -55,6 +57,10 @@ func (t *Transport) begin(req *http.Request) *call {
 		c.state.budget.Call()
 	}
 	return c
+}
+
+func (c *call) watch(ctx context.Context, span otel.CallSpan) {
+	c.ctx, c.span, c.observed = ctx, &span, true
 }
 
 // recordOf finds the record of the hop before, when req is a redirect, and
@@ -108,10 +114,8 @@ func (c *call) Value(k any) any {
 type record struct {
 	began int64
 
-	mu    sync.Mutex
-	few   [2]tried // most calls make no more
-	n     int
-	extra []tried
+	first tried // most calls make no more
+	more  []tried
 }
 
 // tried is an Attempt in few bytes.
@@ -124,24 +128,20 @@ type tried struct {
 type recordKey struct{}
 
 func (r *record) add(a tried) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.n < len(r.few) {
-		r.few[r.n] = a
+	if r.first.began == 0 {
+		r.first = a
 	} else {
-		r.extra = append(r.extra, a)
+		r.more = append(r.more, a)
 	}
-	r.n++
 }
 
 func (r *record) attempts() []Attempt {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	out := make([]Attempt, 0, r.n)
-	for _, some := range [][]tried{r.few[:min(r.n, len(r.few))], r.extra} {
-		for _, a := range some {
-			out = append(out, Attempt{timeOf(a.began), time.Duration(a.took), a.status, a.err})
-		}
+	if r.first.began == 0 {
+		return nil
+	}
+	out := make([]Attempt, 0, 1+len(r.more))
+	for _, a := range append([]tried{r.first}, r.more...) {
+		out = append(out, Attempt{timeOf(a.began), time.Duration(a.took), a.status, a.err})
 	}
 	return out
 }

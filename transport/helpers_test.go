@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -294,7 +295,7 @@ func eachProtocol(t *testing.T, h http.HandlerFunc, test func(t *testing.T, srv 
 		t.Run(p.name, func(t *testing.T) {
 			srv := httptest.NewUnstartedServer(h)
 			srv.EnableHTTP2 = p.h2
-			srv.Config.ErrorLog = nil
+			srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 			srv.StartTLS()
 			defer srv.Close()
 			defer srv.Client().CloseIdleConnections()

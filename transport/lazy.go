@@ -72,6 +72,9 @@ func (l *lazy) fire(c clocked) {
 	cancel := l.cancel
 	l.mu.Unlock()
 	cancel(cause)
+	if a, ok := c.(*attempt); ok && a.upload != nil {
+		a.upload.cut()
+	}
 }
 
 // rearm takes account of a deadline that has moved; change runs under the lock,

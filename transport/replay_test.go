@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -108,23 +109,23 @@ func TestTrap10ReplaysOfNetHTTPWorkThrough(t *testing.T) {
 				l, err := net.Listen("tcp", "127.0.0.1:0")
 				require.NoError(t, err)
 				s := &turningAway{turnAway: turnAway}
-				closed := make(chan struct{})
-				go func() {
-					defer close(closed)
+				var serving sync.WaitGroup
+				serving.Go(func() {
 					for {
 						conn, err := l.Accept()
 						if err != nil {
 							return
 						}
-						go s.serve(conn)
+						defer conn.Close()
+						serving.Go(func() { s.serve(conn) })
 					}
-				}()
+				})
 				base := &http.Transport{Protocols: new(http.Protocols)}
 				base.Protocols.SetUnencryptedHTTP2(true)
 				defer func() {
 					base.CloseIdleConnections()
 					l.Close()
-					<-closed
+					serving.Wait()
 				}()
 				cfg := transport.Default()
 				cfg.Concurrency = &policy.ConcurrencyConfig{Limit: 1}

@@ -82,7 +82,7 @@ func (c *call) closeUpload() {
 
 // ended is the end of everything: of the response body, or of a call without.
 func (c *call) ended(err error) {
-	if c.observed {
+	if c.span != nil {
 		c.span.End(c.resp, err, c.tries)
 	}
 }

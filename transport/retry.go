@@ -218,7 +218,7 @@ func (c *call) fits(r result, wait time.Duration) (time.Duration, policy.Reason)
 func (a *attempt) repeatable() bool {
 	c := a.call
 	return c.t.backoff != nil && !c.nested && a.number <= c.t.backoff.MaxRetries() &&
-		idempotent(c.req) && (c.upload == nil || c.upload.replayable()) && c.state.budget.Tokens() >= 1
+		idempotent(c.req) && (c.upload == nil || c.upload.replayable() && !a.upload.stalled()) && c.state.budget.Tokens() >= 1
 }
 
 // sleep waits before a retry. It ends early, with an error, when the caller goes

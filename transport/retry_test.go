@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -368,12 +369,14 @@ func TestTrap10TimedOutPostIsNotRepeated(t *testing.T) {
 // Trap 10, unsent: any method is repeated when no byte of it can have left.
 func TestTrap10PostIsRepeatedWhenNothingWasSent(t *testing.T) {
 	var got atomic.Int32
-	srv := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
 		if string(b) == "order" {
 			got.Add(1)
 		}
 	}))
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.StartTLS()
 	defer srv.Close()
 	for _, c := range []struct {
 		name string

@@ -212,6 +212,27 @@ func (b *uploadBody) Close() error {
 	return nil
 }
 
+// cut ends a Read that stalls, for net/http's HTTP/1 waits for it even when its
+// context has ended. A source that was cut cannot be read again.
+func (b *uploadBody) cut() {
+	stalled := b.stalled()
+	b.Close()
+	if !stalled {
+		return
+	}
+	b.upload.mu.Lock()
+	b.upload.tooLarge, b.upload.sent = true, nil
+	b.upload.mu.Unlock()
+	b.upload.closeSource()
+}
+
+// stalled reports whether the try waits for the only copy of the body.
+func (b *uploadBody) stalled() bool {
+	b.upload.mu.Lock()
+	defer b.upload.mu.Unlock()
+	return b.own == nil && b.reading
+}
+
 // released is closed when the try no longer reads the body.
 func (b *uploadBody) released() <-chan struct{} {
 	b.upload.mu.Lock()

@@ -16,8 +16,9 @@ type row struct {
 	calls, answered, refused int
 	tries                    int // that reached the server
 	p50, p99                 time.Duration
-	settled                  float64 // share answered of the calls due after settling
-	breaker                  string  // its state at the end of the phase
+	settled                  float64       // share answered of the calls due after settling
+	lastRefusal              time.Duration // when the last call that was refused was due
+	breaker                  string        // its state at the end of the phase
 }
 
 func summarize(calls []call) row {
@@ -37,6 +38,7 @@ func summarize(calls []call) row {
 			}
 		case refused:
 			r.refused++
+			r.lastRefusal = c.due
 		}
 	}
 	slices.Sort(times)
@@ -76,21 +78,24 @@ func table(w io.Writer, rows []row) {
 	fmt.Fprint(w, "Tries are counted by the server; times are those of all calls, refused ones too.\n\n")
 }
 
-// promises are the figures that the default chain is to reach.
+// promises are the figures that the default chain is to reach in the phases
+// that the plan names. There is none for the slow phase, in which the breaker
+// closes: it takes three answers, and how long those take is the server's doing.
 func promises(w io.Writer, rows []row) {
-	failing := false
 	for _, r := range rows {
 		if r.client != "magnetar" {
 			continue
 		}
-		switch {
-		case r.phase == "failing":
-			failing = true
+		switch r.phase {
+		case "failing":
 			fmt.Fprintf(w, "failing:   %d tries of %d calls reached the server; promised: at most %d (20 + 10 %%)\n",
 				r.tries, r.calls, mostTries(r.calls))
-		case failing:
-			fmt.Fprintf(w, "%-10s %.1f %% of the calls answered from %v on; promised: at least 99 %%\n",
-				r.phase+":", 100*r.settled, settling)
+		case "slow":
+			fmt.Fprintf(w, "slow:      the last call was refused %v after the failures had ended; %.1f %% answered from %v on\n",
+				r.lastRefusal, 100*r.settled, settling)
+		case "recovered":
+			fmt.Fprintf(w, "recovered: %.1f %% of the calls answered from %v on; promised: at least 99 %%\n",
+				100*r.settled, settling)
 		}
 	}
 }

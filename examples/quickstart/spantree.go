@@ -87,7 +87,7 @@ func note(s sdktrace.ReadOnlySpan) string {
 	add("magnetar.call.attempts", func(v attribute.Value) string { return v.Emit() + " tries" })
 	add("magnetar.reason", attribute.Value.Emit)
 	add("magnetar.retry_after", func(v attribute.Value) string {
-		return "next in " + milliseconds(time.Duration(v.AsFloat64()*float64(time.Second)))
+		return "retry after " + milliseconds(time.Duration(v.AsFloat64()*float64(time.Second)))
 	})
 	if len(s.Links()) > 0 {
 		parts = append(parts, "→ the try that opened the breaker")
