@@ -3,6 +3,7 @@ package otel_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -50,9 +51,7 @@ func TestRetriedCallIsATreeAndNoError(t *testing.T) {
 		"url.full": "https://api.example.com/users/42?q=x", "network.protocol.version": "1.1",
 	}
 	with := func(more map[string]any) map[string]any {
-		for k, v := range common {
-			more[k] = v
-		}
+		maps.Copy(more, common)
 		return more
 	}
 	failed, answered := ended[1], ended[3]

@@ -162,8 +162,7 @@ func TestQueueBoundsTheWait(t *testing.T) {
 				require.ErrorIs(t, err, tc.err)
 				require.Equal(t, tc.waited, time.Since(began))
 				require.Equal(t, 0, c.Stats().Queued)
-				var e *policy.Error
-				if errors.As(err, &e) {
+				if e, ok := errors.AsType[*policy.Error](err); ok {
 					require.Equal(t, policy.ReasonQueueTimeout, e.Reason)
 				}
 			})

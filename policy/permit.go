@@ -20,8 +20,9 @@ type Permit struct {
 const (
 	tagTrial = 1 << iota
 	tagTimed
-	tagFlags = iota // how many
 )
+
+const tagFlags = 2
 
 func (p Permit) round() uint64 { return p.tag >> tagFlags }
 func (p Permit) timed() bool   { return p.tag&tagTimed != 0 }

@@ -46,8 +46,7 @@ func ExampleRateLimiter_Admit() {
 	)
 	for range 2 {
 		_, err := limiter.Admit(context.Background())
-		var refusal *policy.Error
-		if errors.As(err, &refusal) {
+		if refusal, ok := errors.AsType[*policy.Error](err); ok {
 			fmt.Println(refusal.Key, refusal.Reason, errors.Is(err, policy.ErrRateLimitExceeded))
 			fmt.Println("again in", refusal.RetryAfter.Round(time.Hour))
 		}

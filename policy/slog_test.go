@@ -126,7 +126,7 @@ func BenchmarkLogObserver(b *testing.B) {
 	}
 	for name, h := range map[string]slog.Handler{
 		"discarded": slog.DiscardHandler,
-		"text":      slog.NewTextHandler(io.Discard, nil),
+		"text":      slog.NewTextHandler(io.Discard, &slog.HandlerOptions{}),
 	} {
 		b.Run(name, func(b *testing.B) {
 			o := policy.NewLogObserver(slog.New(h))

@@ -47,8 +47,8 @@ func (t *Transport) begin(req *http.Request) *call {
 	}
 	if ctx, span := t.otel.StartCall(c.ctx, req); span.Recording() { // a root of its own is reason enough to look
 		c.watch(ctx, span)
-	} else {
-		c.observed = t.wants(ctx)
+	} else { // one that is not sampled goes on to the peer all the same
+		c.ctx, c.observed = ctx, t.wants(ctx)
 	}
 	if req.Body != nil && req.Body != http.NoBody {
 		c.upload = newUpload(req)

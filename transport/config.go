@@ -39,7 +39,7 @@ type Timeouts struct {
 	Total time.Duration `json:"total,omitempty" yaml:"total,omitempty"`
 	// Attempt is the time of one try to its response headers. A try that cannot
 	// be repeated gets all that is left of Total instead. Negative: no bound.
-	// Default: 10s.
+	// Default: 10s, or Total where that is shorter.
 	Attempt time.Duration `json:"attempt,omitempty" yaml:"attempt,omitempty"`
 	// BodyIdle is the time for which a Read of the response body may get no
 	// byte. Negative: no bound. Default: no bound, for streams may be quiet.
@@ -55,9 +55,11 @@ type Retry struct {
 	// so three tries in all.
 	MaxRetries int `json:"max_retries,omitempty" yaml:"max_retries,omitempty"`
 	// InitialBackoff is the longest wait before the first retry; the wait is
-	// drawn between zero and it. Default: 100ms.
+	// drawn between zero and it. Default: 100ms, or MaxBackoff where that is
+	// shorter.
 	InitialBackoff time.Duration `json:"initial_backoff,omitempty" yaml:"initial_backoff,omitempty"`
-	// MaxBackoff bounds the growth of that wait. Default: 5s.
+	// MaxBackoff bounds the growth of that wait. Default: 5s, or InitialBackoff
+	// where that is longer.
 	MaxBackoff time.Duration `json:"max_backoff,omitempty" yaml:"max_backoff,omitempty"`
 	// Multiplier is the growth per retry, at least 1. Default: 2.
 	Multiplier float64 `json:"multiplier,omitempty" yaml:"multiplier,omitempty"`
@@ -113,14 +115,20 @@ func (c Config) withDefaults() Config {
 
 func (t Timeouts) withDefaults() Timeouts {
 	t.Total = or(t.Total, 30*time.Second)
-	t.Attempt = or(t.Attempt, 10*time.Second)
+	if t.Attempt == 0 {
+		t.Attempt = 10 * time.Second
+		if t.Total > 0 {
+			t.Attempt = min(t.Attempt, t.Total)
+		}
+	}
 	return t
 }
 
 func (r Retry) withDefaults() Retry {
 	r.MaxRetries = or(r.MaxRetries, 2)
-	r.InitialBackoff = or(r.InitialBackoff, 100*time.Millisecond)
-	r.MaxBackoff = or(r.MaxBackoff, 5*time.Second)
+	const initial, longest = 100 * time.Millisecond, 5 * time.Second
+	r.InitialBackoff = or(r.InitialBackoff, min(initial, or(r.MaxBackoff, initial)))
+	r.MaxBackoff = or(r.MaxBackoff, max(longest, r.InitialBackoff))
 	r.Multiplier = or(r.Multiplier, 2)
 	r.MaxRetryAfter = or(r.MaxRetryAfter, 30*time.Second)
 	if r.Budget == nil {

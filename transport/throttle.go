@@ -28,8 +28,8 @@ type throttle struct {
 	until    time.Time // end of the hold
 	window   int       // calls let go at a time while ramping
 	inFlight int
-	round    int // of hold and ramp; permits of an earlier one do not count
-	queue    []chan struct{}
+	round    int                  // of hold and ramp; permits of an earlier one do not count
+	queue    []chan policy.Permit // of the zero Permit: ask again
 }
 
 func newThrottle(cfg Throttle) *throttle { return &throttle{cfg: cfg} }
@@ -49,8 +49,8 @@ func (a *attempt) learnThrottle(resp *http.Response) {
 	}
 	reason := t.learn(resp)
 	if reason == "" {
-		if resp != nil && !busy(resp) {
-			a.ramp.Done(a, policy.Success)
+		if resp != nil {
+			a.ramp.Done(a, rampOutcome(resp))
 		}
 		return
 	}
@@ -62,9 +62,13 @@ func (a *attempt) learnThrottle(resp *http.Response) {
 	})
 }
 
-// busy reports whether the peer had no room for the call.
-func busy(resp *http.Response) bool {
-	return resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable
+// rampOutcome tells whether a response makes room for more: not if the peer
+// had none for this call.
+func rampOutcome(resp *http.Response) policy.Outcome {
+	if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable {
+		return policy.Ignored
+	}
+	return policy.Success
 }
 
 // learn tells why a response holds the key, or "".
@@ -99,7 +103,7 @@ func (t *throttle) hold(until time.Time) {
 	t.round++
 	t.active.Store(true)
 	for _, place := range t.queue { // they wait for the hold now
-		place <- struct{}{}
+		place <- policy.Permit{}
 	}
 	t.queue = nil
 }
@@ -120,26 +124,37 @@ func (c *call) waitThrottled(t *throttle) (policy.Permit, error) {
 		wait, place, permit, ok := t.enter(latest)
 		switch {
 		case ok:
-			if waited != "" {
-				c.decide(c, policy.Decision{
-					Policy: policy.PolicyThrottle, Action: policy.ActionWait, Reason: waited,
-					Began: began, Took: time.Since(began),
-				})
-			}
-			return permit, nil
 		case wait < 0:
 			return permit, c.heldBack(began, t.heldFor())
-		case place == nil:
-			waited = policy.ReasonKeyHeld
-		case waited == "":
-			waited = policy.ReasonRamp
+		default:
+			if place == nil {
+				waited = policy.ReasonKeyHeld
+			} else if waited == "" {
+				waited = policy.ReasonRamp
+			}
+			var err error
+			if permit, err = c.pause(wait, place, t); err != nil {
+				return permit, err
+			}
+			ok = permit != (policy.Permit{})
 		}
-		if err := c.pause(wait, place, t); err != nil {
-			return permit, err
+		if ok {
+			c.letGo(waited, began)
+			return permit, nil
 		}
 		if !time.Now().Before(latest) {
 			return permit, c.heldBack(began, t.heldFor())
 		}
+	}
+}
+
+// letGo tells of a call that waited.
+func (c *call) letGo(waited policy.Reason, began time.Time) {
+	if waited != "" {
+		c.decide(c, policy.Decision{
+			Policy: policy.PolicyThrottle, Action: policy.ActionWait, Reason: waited,
+			Began: began, Took: time.Since(began),
+		})
 	}
 }
 
@@ -152,19 +167,21 @@ func (c *call) latest(t *throttle, now time.Time) time.Time {
 	return most
 }
 
-// pause waits for a place in the ramp, or for a hold to end.
-func (c *call) pause(wait time.Duration, place chan struct{}, t *throttle) error {
+// pause waits for a place in the ramp, or for a hold to end. It returns the
+// permit of the place, or the zero Permit when the call must ask again.
+func (c *call) pause(wait time.Duration, place chan policy.Permit, t *throttle) (policy.Permit, error) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
-	case <-place:
+	case p := <-place:
+		return p, nil
 	case <-timer.C:
 		t.leave(place)
+		return policy.Permit{}, nil
 	case <-c.ctx.Done():
 		t.leave(place)
-		return context.Cause(c.ctx)
+		return policy.Permit{}, context.Cause(c.ctx)
 	}
-	return nil
 }
 
 func (c *call) heldBack(began time.Time, held time.Duration) error {
@@ -177,7 +194,7 @@ func (c *call) heldBack(began time.Time, held time.Duration) error {
 
 // enter lets a call go, or says how long to wait, and for which place in the
 // queue of the ramp, if not for the hold. A negative wait does not fit.
-func (t *throttle) enter(latest time.Time) (time.Duration, chan struct{}, policy.Permit, bool) {
+func (t *throttle) enter(latest time.Time) (time.Duration, chan policy.Permit, policy.Permit, bool) {
 	now := time.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -191,19 +208,19 @@ func (t *throttle) enter(latest time.Time) (time.Duration, chan struct{}, policy
 		return t.until.Sub(now), nil, policy.Permit{}, false
 	}
 	if t.inFlight < t.window {
-		t.inFlight++
 		return 0, nil, t.permit(), true
 	}
 	if !now.Before(latest) {
 		return -1, nil, policy.Permit{}, false
 	}
-	place := make(chan struct{}, 1)
+	place := make(chan policy.Permit, 1)
 	t.queue = append(t.queue, place)
 	return latest.Sub(now), place, policy.Permit{}, false
 }
 
-// permit requires mu.
+// permit takes a place; it requires mu.
 func (t *throttle) permit() policy.Permit {
+	t.inFlight++
 	round := t.round
 	return policy.NewPermit(func(_ context.Context, o policy.Outcome) { t.done(round, o) })
 }
@@ -227,28 +244,35 @@ func (t *throttle) done(round int, o policy.Outcome) {
 	t.wake()
 }
 
-// wake tells as many waiters as there is room for to ask again; it requires mu.
+// wake hands the places that there are to those who have waited longest; it
+// requires mu.
 func (t *throttle) wake() {
-	for n := t.window - t.inFlight; n > 0 && len(t.queue) > 0; n-- {
-		t.queue[0] <- struct{}{} // has room for one
+	for t.inFlight < t.window && len(t.queue) > 0 {
+		t.queue[0] <- t.permit() // has room for one
 		t.queue = t.queue[1:]
 	}
 }
 
-// leave gives up a place in the queue, and hands on a call to it.
-func (t *throttle) leave(place chan struct{}) {
-	if place == nil {
+// leave gives up waiting, and the place if it came at the same moment.
+func (t *throttle) leave(place chan policy.Permit) {
+	if place == nil || t.unqueue(place) {
 		return
 	}
+	p := <-place // it left the queue by getting this
+	p.Done(context.Background(), policy.Ignored)
+}
+
+// unqueue reports whether place was still in the queue.
+func (t *throttle) unqueue(place chan policy.Permit) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i, p := range t.queue {
 		if p == place {
 			t.queue = append(t.queue[:i], t.queue[i+1:]...)
-			return
+			return true
 		}
 	}
-	t.wake()
+	return false
 }
 
 func (t *throttle) heldFor() time.Duration {

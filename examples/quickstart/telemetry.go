@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/contrib/exporters/autoexport"
@@ -25,12 +26,14 @@ type telemetry struct {
 	provider *sdktrace.TracerProvider
 	service  string
 	exports  bool
-	warn     func(error)
-	once     sync.Once
+	warnings io.Writer
+	warned   sync.Once
+	failed   atomic.Bool
+	closed   sync.Once
 }
 
 func newTelemetry(ctx context.Context, spans *recorder, warnings io.Writer) *telemetry {
-	t := &telemetry{warn: onlyOnce(warnings)}
+	t := &telemetry{warnings: warnings}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(t.warn))
 	res, err := resource.New(ctx,
 		resource.WithTelemetrySDK(),
@@ -64,17 +67,17 @@ func wantsExport() bool {
 		os.Getenv("OTEL_TRACES_EXPORTER")) != ""
 }
 
-// onlyOnce tells w the first error that it is handed.
-func onlyOnce(w io.Writer) func(error) {
-	var once sync.Once
-	return func(err error) {
-		once.Do(func() { fmt.Fprintf(w, "\nwarning: the spans could not be exported, all else goes on: %v\n", err) })
-	}
+// warn tells of the first error that it is handed.
+func (t *telemetry) warn(err error) {
+	t.warned.Do(func() {
+		t.failed.Store(true)
+		fmt.Fprintf(t.warnings, "\nwarning: the spans could not all be exported, all else goes on: %v\n", err)
+	})
 }
 
 // close sends what is left, in bounded time.
 func (t *telemetry) close() {
-	t.once.Do(func() {
+	t.closed.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), flushTime)
 		defer cancel()
 		if err := t.provider.Shutdown(ctx); err != nil {
@@ -85,19 +88,21 @@ func (t *telemetry) close() {
 
 // hint tells where to find the spans.
 func (t *telemetry) hint(w io.Writer) {
-	if !t.exports {
-		fmt.Fprint(w, `
-To see all spans in Jaeger:
-  docker compose -f examples/jaeger/compose.yaml up -d
-  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 go -C examples run ./quickstart
-`)
-		return
-	}
-	fmt.Fprintf(w, `
+	switch {
+	case t.exports && t.failed.Load(): // the warning has said it
+	case t.exports:
+		fmt.Fprintf(w, `
 In Jaeger (http://127.0.0.1:16686 with examples/jaeger/compose.yaml), search for
   service   %s
   tags      http.request.resend_count=1   tries that were a retry
             magnetar.reason=circuit_open  calls that the breaker refused
             magnetar.action=open          the moment at which it opened
 `, t.service)
+	default:
+		fmt.Fprint(w, `
+To see all spans in Jaeger:
+  docker compose -f examples/jaeger/compose.yaml up -d
+  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 go -C examples run ./quickstart
+`)
+	}
 }

@@ -48,6 +48,9 @@ func TestCollectorThatIsDownCostsOneWarning(t *testing.T) {
 	span.End()
 	tel.close()
 	tel.close()
+	var hint strings.Builder
+	tel.hint(&hint)
+	require.Empty(t, hint.String(), "there is nothing to find")
 	require.Equal(t, 1, strings.Count(warnings.String(), "warning:"))
 }
 

@@ -4,6 +4,6 @@
 //	go test -v ./benchmarks/outage
 //
 // Calls arrive as an open loop (Poisson, seeds fixed) on one key. The peer is
-// well for 10 s, out for 3 s, and well again. A second table shows a peer that
+// well for 10 s, out for about 3 s, and well again. A second table shows a peer that
 // fails a share of the tries for 30 s.
 package outage

@@ -13,7 +13,7 @@ func printOutages(rows []tally) {
 	if !testing.Verbose() {
 		return
 	}
-	w := newTable("outage of 3 s; answered: of the calls in the 5 s from the recovery on;\nall well after: the last call that failed, median and worst seed; of allowed: 20 tries + 10 % of the calls")
+	w := newTable("outage of 3 s (2.5 to 3.5 s by seed); answered: of the calls in the 5 s from the recovery on;\nall well after: the last call that failed, median and worst seed; of allowed: 20 tries + 10 % of the calls")
 	defer w.Flush()
 	fmt.Fprintln(w, "\tcalls/s\tclient\ttries per call\tof allowed\tanswered\tall well after\tworst\tslowest refusal\tseeds\t")
 	var was string

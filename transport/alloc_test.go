@@ -1,0 +1,104 @@
+package transport_test
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/magnetar-go/magnetar/policy"
+	"github.com/magnetar-go/magnetar/transport"
+)
+
+// The ceilings are over what a bare http.Client allocates for the same call.
+func TestCallAllocatesLittleOverABareClient(t *testing.T) {
+	limited := transport.Default()
+	limited.RateLimit = &policy.RateLimiterConfig{Limit: 1_000_000_000}
+	limited.Concurrency = &policy.ConcurrencyConfig{Limit: 10}
+	for _, tt := range []struct {
+		name    string
+		cfg     transport.Config
+		call    func(*testing.T, *http.Client)
+		ceiling float64
+	}{
+		{"GET, nothing on", transport.Config{}, getOnce, 1},
+		{"GET", transport.Default(), getOnce, 1},
+		{"GET, limited", limited, getOnce, 4},
+		{"POST of 1 KiB", transport.Default(), postOnce, 4},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bare := allocsOf(t, tt.call, okBase{})
+			kit := allocsOf(t, tt.call, transport.New(okBase{}, tt.cfg))
+			require.LessOrEqual(t, kit-bare, tt.ceiling, "bare: %v, kit: %v", bare, kit)
+		})
+	}
+}
+
+func TestRefusalAllocatesLittle(t *testing.T) {
+	rt := transport.New(okBase{}, transport.Default())
+	client := &http.Client{Transport: rt}
+	getOnce(t, client)
+	breaker, ok := rt.Breaker("http://api.example.com:80")
+	require.True(t, ok)
+	breaker.ForceOpen(t.Context())
+	bare := allocsOf(t, getOnce, okBase{})
+	refusal := allocsOf(t, func(t *testing.T, _ *http.Client) {
+		_, err := client.Get("http://api.example.com/")
+		require.ErrorIs(t, err, policy.ErrCircuitOpen)
+	}, okBase{})
+	require.LessOrEqual(t, refusal, bare+6)
+}
+
+func allocsOf(t *testing.T, call func(*testing.T, *http.Client), rt http.RoundTripper) float64 {
+	t.Helper()
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	client := &http.Client{Transport: rt}
+	return testing.AllocsPerRun(500, func() { call(t, client) })
+}
+
+func getOnce(t *testing.T, client *http.Client) {
+	resp, err := client.Get("http://api.example.com/")
+	finish(t, resp, err)
+}
+
+var kilobyte = bytes.Repeat([]byte("x"), 1024)
+
+func postOnce(t *testing.T, client *http.Client) {
+	resp, err := client.Post("http://api.example.com/", "application/octet-stream", bytes.NewReader(kilobyte))
+	finish(t, resp, err)
+}
+
+func finish(t *testing.T, resp *http.Response, err error) {
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := resp.Body.Read(make([]byte, 1)); err != io.EOF {
+		t.Fatal(err)
+	}
+	if err := resp.Body.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// okBase reads the request body to its end, and answers with an empty one that
+// is not http.NoBody.
+type okBase struct{}
+
+func (okBase) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Body != nil {
+		_, _ = io.Discard.(io.ReaderFrom).ReadFrom(req.Body)
+		_ = req.Body.Close()
+	}
+	return &http.Response{StatusCode: http.StatusOK, Header: noHeader, Body: endedBody{}, Request: req}, nil
+}
+
+var noHeader = http.Header{}
+
+type endedBody struct{}
+
+func (endedBody) Read([]byte) (int, error) { return 0, io.EOF }
+func (endedBody) Close() error             { return nil }
