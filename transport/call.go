@@ -89,7 +89,17 @@ func (c *call) Deadline() (time.Time, bool) {
 }
 
 func (c *call) Done() <-chan struct{} { return c.wait().arm(c).Done() }
-func (c *call) Err() error            { return c.wait().arm(c).Err() }
+
+// Err is asked by gates before they wait: while nothing has ended there is no
+// need to arm anything.
+func (c *call) Err() error {
+	if c.waiting.Load() == nil && c.ctx.Err() == nil {
+		if _, late := c.expire(); late == nil {
+			return nil
+		}
+	}
+	return c.wait().arm(c).Err()
+}
 
 func (c *call) wait() *lazy {
 	if l := c.waiting.Load(); l != nil {

@@ -135,7 +135,14 @@ func wrongCertificate(err error) bool {
 	}
 	return as[*tls.CertificateVerificationError](err) || as[x509.UnknownAuthorityError](err) ||
 		as[x509.HostnameError](err) || as[x509.CertificateInvalidError](err) || as[x509.SystemRootsError](err) ||
-		as[tls.RecordHeaderError](err) || as[tls.AlertError](err)
+		as[tls.RecordHeaderError](err) || as[tls.AlertError](err) || alerted(err)
+}
+
+// alerted reports whether the peer ended the TLS session with an alert, whose
+// type crypto/tls keeps to itself.
+func alerted(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "remote error"
 }
 
 func as[E error](err error) bool {

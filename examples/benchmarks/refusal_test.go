@@ -15,6 +15,7 @@ func BenchmarkRefusal(b *testing.B) {
 	cfg := transport.Default()
 	cfg.Retry = nil // no backoff on the way to the opening
 	for _, p := range []peer{
+		{"bare", func(base http.RoundTripper) http.RoundTripper { return base }}, // answered, for comparison
 		{"magnetar", func(base http.RoundTripper) http.RoundTripper { return transport.New(base, cfg) }},
 		{"failsafehttp-breaker", func(base http.RoundTripper) http.RoundTripper {
 			return failsafehttp.NewRoundTripper(base, failsafeBreaker())

@@ -58,7 +58,7 @@ func run(ctx context.Context, w, warnings io.Writer, p plan) error {
 	if err != nil {
 		return err
 	}
-	defer s.Close()
+	defer s.close()
 	spans := newRecorder()
 	t := newTelemetry(ctx, spans, warnings)
 	defer t.close()
@@ -72,19 +72,20 @@ func run(ctx context.Context, w, warnings io.Writer, p plan) error {
 		defer c.http.CloseIdleConnections()
 	}
 
-	fmt.Fprintf(w, introduction, s.url, p.slowest(), p.rate)
+	if _, err := fmt.Fprintf(w, introduction, s.url, p.slowest(), p.rate); err != nil {
+		return err
+	}
 	rows, err := p.run(ctx, s, clients, w)
 	if err != nil {
 		return err
 	}
-	table(w, rows)
-	promises(w, rows)
-	retried, refused := spans.kept()
-	draw(w, "The spans of a call that was retried:", retried)
-	draw(w, "The spans of a call that was refused:", refused)
 	t.close()
-	t.hint(w)
-	return nil
+	retried, refused := spans.kept()
+	_, err = fmt.Fprint(w, table(rows), promises(rows),
+		draw("The spans of a call that was retried:", retried),
+		draw("The spans of a call that was refused:", refused),
+		t.hint())
+	return err
 }
 
 // base is net/http's transport, with as many idle connections as calls can be

@@ -34,7 +34,7 @@ func short() plan {
 func TestDefaultChainKeepsItsPromises(t *testing.T) {
 	s, err := serve(t.Context())
 	require.NoError(t, err)
-	defer s.Close()
+	defer s.close()
 	kit := transport.New(base(64), transport.Default(), transport.WithTelemetry(otel.New()))
 	clients := []*client{
 		{name: "magnetar", http: &http.Client{Transport: kit}, url: s.url + "/magnetar", tries: &s.magnetar, breaker: stateOf(kit)},

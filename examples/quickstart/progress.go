@@ -17,7 +17,7 @@ func showProgress(w io.Writer, ph phase, clients []*client) (stop func()) {
 	}
 	began := time.Now()
 	show := func() {
-		fmt.Fprint(w, before, progress(ph, time.Since(began), clients), after)
+		_, _ = fmt.Fprint(w, before, progress(ph, time.Since(began), clients), after)
 	}
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -36,7 +36,7 @@ func showProgress(w io.Writer, ph phase, clients []*client) (stop func()) {
 	return func() {
 		close(done)
 		<-ended
-		fmt.Fprint(w, before)
+		_, _ = fmt.Fprint(w, before)
 	}
 }
 

@@ -69,7 +69,7 @@ func (r *recorder) judge(s spans) {
 
 func (s spans) resent() bool {
 	return slices.ContainsFunc(s, func(sp sdktrace.ReadOnlySpan) bool {
-		return attributeOf(sp, "http.request.resend_count").Type() != attribute.INVALID
+		return attributeOf(sp, "http.request.resend_count").Type() != attribute.EMPTY
 	})
 }
 
@@ -86,7 +86,7 @@ func (s spans) refused() bool {
 
 func isRoot(s sdktrace.ReadOnlySpan) bool { return !s.Parent().IsValid() }
 
-// attributeOf is the value of an attribute, INVALID where the span has none.
+// attributeOf is the value of an attribute, EMPTY where the span has none.
 func attributeOf(s sdktrace.ReadOnlySpan, key attribute.Key) attribute.Value {
 	for _, kv := range s.Attributes() {
 		if kv.Key == key {

@@ -2,8 +2,8 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -63,41 +63,47 @@ func share(part, whole int) float64 {
 }
 
 // table is for a person to read at a glance.
-func table(w io.Writer, rows []row) {
-	fmt.Fprintf(w, "\n%-10s %-9s %6s %9s %11s %9s %9s %8s  %s\n",
+func table(rows []row) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n%-10s %-9s %6s %9s %11s %9s %9s %8s  %s\n",
 		"phase", "client", "calls", "answered", "tries/call", "p50", "p99", "refused", "breaker at the end")
-	for i, r := range rows {
+	last := ""
+	for _, r := range rows {
 		name := r.phase
-		if i > 0 && rows[i-1].phase == name {
+		if name == last {
 			name = ""
 		}
-		fmt.Fprintf(w, "%-10s %-9s %6d %7.1f %% %11.2f %9s %9s %8d  %s\n",
+		last = r.phase
+		fmt.Fprintf(&b, "%-10s %-9s %6d %7.1f %% %11.2f %9s %9s %8d  %s\n",
 			name, r.client, r.calls, 100*share(r.answered, r.calls), share(r.tries, r.calls),
 			milliseconds(r.p50), milliseconds(r.p99), r.refused, r.breaker)
 	}
-	fmt.Fprint(w, "Tries are counted by the server; times are those of all calls, refused ones too.\n\n")
+	b.WriteString("Tries are counted by the server; times are those of all calls, refused ones too.\n\n")
+	return b.String()
 }
 
 // promises are the figures that the default chain is to reach in the phases
 // that the plan names. There is none for the slow phase, in which the breaker
 // closes: it takes three answers, and how long those take is the server's doing.
-func promises(w io.Writer, rows []row) {
+func promises(rows []row) string {
+	var b strings.Builder
 	for _, r := range rows {
 		if r.client != "magnetar" {
 			continue
 		}
 		switch r.phase {
 		case "failing":
-			fmt.Fprintf(w, "failing:   %d tries of %d calls reached the server; promised: at most %d (20 + 10 %%)\n",
+			fmt.Fprintf(&b, "failing:   %d tries of %d calls reached the server; promised: at most %d (20 + 10 %%)\n",
 				r.tries, r.calls, mostTries(r.calls))
 		case "slow":
-			fmt.Fprintf(w, "slow:      the last call was refused %v after the failures had ended; %.1f %% answered from %v on\n",
+			fmt.Fprintf(&b, "slow:      the last call was refused %v after the failures had ended; %.1f %% answered from %v on\n",
 				r.lastRefusal, 100*r.settled, settling)
 		case "recovered":
-			fmt.Fprintf(w, "recovered: %.1f %% of the calls answered from %v on; promised: at least 99 %%\n",
+			fmt.Fprintf(&b, "recovered: %.1f %% of the calls answered from %v on; promised: at least 99 %%\n",
 				100*r.settled, settling)
 		}
 	}
+	return b.String()
 }
 
 // mostTries is how many tries of so many calls may reach a server that fails.

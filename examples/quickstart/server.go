@@ -27,7 +27,7 @@ type server struct {
 	ended chan struct{}
 }
 
-// serve listens on a port of its own on loopback. The server ends with Close.
+// serve listens on a port of its own on loopback. The server ends with close.
 func serve(ctx context.Context) (*server, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
@@ -42,16 +42,15 @@ func serve(ctx context.Context) (*server, error) {
 	s.http = &http.Server{Handler: mux, ReadHeaderTimeout: time.Second}
 	go func() {
 		defer close(s.ended)
-		s.http.Serve(l) //nolint:errcheck // it ends with Close
+		_ = s.http.Serve(l) // it ends with close
 	}()
 	return s, nil
 }
 
-// Close ends the server and its connections.
-func (s *server) Close() error {
-	err := s.http.Close()
+// close ends the server and its connections.
+func (s *server) close() {
+	_ = s.http.Close()
 	<-s.ended
-	return err
 }
 
 func (s *server) answer(tries *atomic.Int64) http.HandlerFunc {
@@ -65,6 +64,6 @@ func (s *server) answer(tries *atomic.Int64) http.HandlerFunc {
 			return
 		}
 		w.WriteHeader(m.status)
-		io.WriteString(w, http.StatusText(m.status)) //nolint:errcheck // the client may have gone
+		_, _ = io.WriteString(w, http.StatusText(m.status)) // the client may have gone
 	}
 }

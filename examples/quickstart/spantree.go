@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -20,27 +19,30 @@ type branch struct {
 	span  sdktrace.ReadOnlySpan
 }
 
-// draw writes the spans of a trace as a tree: when each began, counted from the
+// draw shows the spans of a trace as a tree: when each began, counted from the
 // root, how long it lasted, and what it tells.
-func draw(w io.Writer, title string, s spans) {
-	fmt.Fprintf(w, "\n%s\n", title)
+func draw(title string, s spans) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n%s\n", title)
 	i := slices.IndexFunc(s, isRoot)
 	if i < 0 {
-		fmt.Fprintln(w, "  (none was recorded; is OTEL_TRACES_SAMPLER set?)")
-		return
+		b.WriteString("  (none was recorded; is OTEL_TRACES_SAMPLER set?)\n")
+		return b.String()
 	}
 	root := s[i]
 	tree := s.grow(root, "  ", "  ")
 	width := 0
-	for _, b := range tree {
-		width = max(width, utf8.RuneCountInString(b.label))
+	for _, line := range tree {
+		width = max(width, utf8.RuneCountInString(line.label))
 	}
-	fmt.Fprintf(w, "%-*s %11s %11s\n", width, "", "begins", "lasts")
-	for _, b := range tree {
-		line := fmt.Sprintf("%-*s %11s %11s  %s", width, b.label, "+"+milliseconds(b.span.StartTime().Sub(root.StartTime())),
-			milliseconds(b.span.EndTime().Sub(b.span.StartTime())), note(b.span))
-		fmt.Fprintln(w, strings.TrimRight(line, " "))
+	fmt.Fprintf(&b, "%-*s %11s %11s\n", width, "", "begins", "lasts")
+	for _, line := range tree {
+		text := fmt.Sprintf("%-*s %11s %11s  %s", width, line.label,
+			"+"+milliseconds(line.span.StartTime().Sub(root.StartTime())),
+			milliseconds(line.span.EndTime().Sub(line.span.StartTime())), note(line.span))
+		b.WriteString(strings.TrimRight(text, " ") + "\n")
 	}
+	return b.String()
 }
 
 // grow lists a span and what is under it; first is what stands before the
@@ -75,17 +77,17 @@ func (s spans) children(of trace.SpanID) spans {
 func note(s sdktrace.ReadOnlySpan) string {
 	var parts []string
 	add := func(key attribute.Key, format func(attribute.Value) string) {
-		if v := attributeOf(s, key); v.Type() != attribute.INVALID {
+		if v := attributeOf(s, key); v.Type() != attribute.EMPTY {
 			parts = append(parts, format(v))
 		}
 	}
-	add("http.response.status_code", attribute.Value.Emit)
+	add("http.response.status_code", attribute.Value.String)
 	if len(parts) == 0 {
-		add("error.type", attribute.Value.Emit)
+		add("error.type", attribute.Value.String)
 	}
-	add("http.request.resend_count", func(v attribute.Value) string { return "resend " + v.Emit() })
-	add("magnetar.call.attempts", func(v attribute.Value) string { return v.Emit() + " tries" })
-	add("magnetar.reason", attribute.Value.Emit)
+	add("http.request.resend_count", func(v attribute.Value) string { return "resend " + v.String() })
+	add("magnetar.call.attempts", func(v attribute.Value) string { return v.String() + " tries" })
+	add("magnetar.reason", attribute.Value.String)
 	add("magnetar.retry_after", func(v attribute.Value) string {
 		return "retry after " + milliseconds(time.Duration(v.AsFloat64()*float64(time.Second)))
 	})

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"strings"
 	"testing"
 	"time"
 
@@ -35,7 +34,7 @@ Retried:
   │  └─ magnetar.breaker.open     +5.0 ms      0.0 ms  failure_rate
   ├─ magnetar.retry.wait          +5.0 ms     55.0 ms  status, retry after 55.0 ms
   └─ GET                         +60.0 ms      2.0 ms  200, resend 1
-`, drawn("Retried:", retriedTrace))
+`, draw("Retried:", retriedTrace))
 }
 
 func TestTreeShowsRefusal(t *testing.T) {
@@ -44,11 +43,11 @@ Refused:
                                   begins       lasts
   call GET                       +0.0 ms      1.0 ms  circuit_open, 0 tries
   └─ magnetar.breaker.refuse     +0.0 ms      0.0 ms  circuit_open, → the try that opened the breaker
-`, drawn("Refused:", refusedTrace))
+`, draw("Refused:", refusedTrace))
 }
 
 func TestTreeSaysThatNothingWasRecorded(t *testing.T) {
-	require.Contains(t, drawn("Refused:", nil), "none was recorded")
+	require.Contains(t, draw("Refused:", nil), "none was recorded")
 }
 
 func TestRecorderKeepsTheTracesThatShowMost(t *testing.T) {
@@ -79,12 +78,6 @@ func TestRecorderIsBounded(t *testing.T) {
 		require.LessOrEqual(t, len(r.open), mostTraces)
 		require.LessOrEqual(t, len(r.open[id]), mostSpans)
 	}
-}
-
-func drawn(title string, s spans) string {
-	var b strings.Builder
-	draw(&b, title, s)
-	return b.String()
 }
 
 func stub(id, parent byte, name string, from, to int, attrs ...attribute.KeyValue) sdktrace.ReadOnlySpan {

@@ -71,7 +71,7 @@ func wantsExport() bool {
 func (t *telemetry) warn(err error) {
 	t.warned.Do(func() {
 		t.failed.Store(true)
-		fmt.Fprintf(t.warnings, "\nwarning: the spans could not all be exported, all else goes on: %v\n", err)
+		_, _ = fmt.Fprintf(t.warnings, "\nwarning: the spans could not all be exported, all else goes on: %v\n", err)
 	})
 }
 
@@ -86,23 +86,24 @@ func (t *telemetry) close() {
 	})
 }
 
-// hint tells where to find the spans.
-func (t *telemetry) hint(w io.Writer) {
+// hint tells where to find the spans; where they did not arrive, the warning has
+// said enough.
+func (t *telemetry) hint() string {
 	switch {
-	case t.exports && t.failed.Load(): // the warning has said it
-	case t.exports:
-		fmt.Fprintf(w, `
+	case !t.exports:
+		return `
+To see all spans in Jaeger:
+  docker compose -f examples/jaeger/compose.yaml up -d
+  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 go -C examples run ./quickstart
+`
+	case t.failed.Load():
+		return ""
+	}
+	return fmt.Sprintf(`
 In Jaeger (http://127.0.0.1:16686 with examples/jaeger/compose.yaml), search for
   service   %s
   tags      http.request.resend_count=1   tries that were a retry
             magnetar.reason=circuit_open  calls that the breaker refused
             magnetar.action=open          the moment at which it opened
 `, t.service)
-	default:
-		fmt.Fprint(w, `
-To see all spans in Jaeger:
-  docker compose -f examples/jaeger/compose.yaml up -d
-  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 go -C examples run ./quickstart
-`)
-	}
 }
