@@ -41,7 +41,9 @@ var errNoResponse = policy.Permanent(errors.New("magnetar: the base RoundTripper
 // timeouts come as a *policy.Error.
 func (a *attempt) send() (*http.Response, error) {
 	c := a.call
-	a.began = now()
+	if a.began, c.clock = c.clock, 0; a.began == 0 {
+		a.began = now()
+	}
 	a.parent = c.ctx
 	if c.observed {
 		parent, span := c.t.otel.StartAttempt(c.ctx, c.req, a.number-1)

@@ -23,6 +23,7 @@ type call struct {
 	timeouts *Timeouts
 	anchor   atomic.Int64   // from when on the total time counts
 	observed bool           // somebody looks at the decisions
+	clock    int64          // when the try began, if nothing can have waited since; else zero
 	nested   bool           // an outer transport retries already
 	span     *otel.CallSpan // nil while nobody looks
 	upload   *upload        // nil without a request body
@@ -35,10 +36,11 @@ type call struct {
 
 func (t *Transport) begin(req *http.Request) *call {
 	c := &call{t: t, req: req, ctx: req.Context(), timeouts: &t.timeouts}
-	c.state = t.keys.get(t.keyFor(req))
+	c.state = t.keys.of(req)
 	c.record, c.nested = recordOf(req)
 	if c.record == nil {
-		c.own.began = now()
+		c.clock = now()
+		c.own.began = c.clock
 		c.record = &c.own
 	}
 	c.anchor.Store(c.record.began) // a redirect goes on within the same total

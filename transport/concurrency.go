@@ -13,6 +13,7 @@ import (
 
 func (a *attempt) admitConcurrency() (err error) {
 	if l := a.call.state.inFlight; l != nil {
+		a.call.clock = 0
 		a.inFlight, err = l.Admit(a.call)
 	}
 	return err
@@ -20,6 +21,7 @@ func (a *attempt) admitConcurrency() (err error) {
 
 func (a *attempt) admitGates() error {
 	for _, g := range a.call.t.gates {
+		a.call.clock = 0
 		p, err := g.Admit(a.call)
 		if err != nil {
 			return err

@@ -42,6 +42,25 @@ func (k key) String() string {
 	return k.scheme + "://" + host + ":" + k.port
 }
 
+// urlHost is how URLs mostly spell the host: without the scheme's own port.
+func (k key) urlHost() string {
+	host := k.host
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if k.port == portOf(k.scheme) {
+		return host
+	}
+	return host + ":" + k.port
+}
+
+func portOf(scheme string) string {
+	if scheme == "https" {
+		return "443"
+	}
+	return "80"
+}
+
 // keyFor allocates nothing for a host in lower case.
 func (t *Transport) keyFor(req *http.Request) key {
 	if t.keyOf != nil {
@@ -55,10 +74,7 @@ func (t *Transport) keyFor(req *http.Request) key {
 		host = host[1 : len(host)-1]
 	}
 	if port == "" {
-		port = "80"
-		if req.URL.Scheme == "https" {
-			port = "443"
-		}
+		port = portOf(req.URL.Scheme)
 	}
 	return key{req.URL.Scheme, strings.ToLower(host), port}
 }

@@ -2,6 +2,8 @@ package transport
 
 import (
 	"hash/maphash"
+	"net/http"
+	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 type keys struct {
 	t     *Transport
 	own   *policy.Keyed[key, *state]
+	last  atomic.Pointer[state] // most clients call one host most of the time
 	seed  maphash.Seed
 	spare [256]atomic.Pointer[state] // shared by the keys over the bound
 }
@@ -19,6 +22,8 @@ type keys struct {
 // state is what the calls of one key share.
 type state struct {
 	name     string
+	scheme   string // of the URLs that mostly lead here
+	host     string
 	over     bool // of many keys: without breaker and throttle
 	throttle *throttle
 	limiter  *policy.RateLimiter
@@ -30,9 +35,26 @@ type state struct {
 
 func newKeys(t *Transport) *keys {
 	ks := &keys{t: t, seed: maphash.MakeSeed()}
-	ks.own = policy.NewKeyed(t.cfg.MaxKeys, func(k key) *state { return ks.make(k.String()) }, (*state).idle)
+	ks.own = policy.NewKeyed(t.cfg.MaxKeys, ks.forKey, ks.idle)
 	return ks
 }
+
+// of returns the state for req. The one used last is found without a hash, and
+// is kept meanwhile.
+func (ks *keys) of(req *http.Request) *state {
+	if s := ks.last.Load(); s != nil && s.is(req.URL) {
+		return s
+	}
+	s := ks.get(ks.t.keyFor(req))
+	if s.is(req.URL) {
+		ks.last.Store(s)
+	}
+	return s
+}
+
+// is reports whether u names the state's key as URLs mostly do. A key of the
+// user's is never told by its URL.
+func (s *state) is(u *url.URL) bool { return s.host == u.Host && s.scheme == u.Scheme }
 
 func (ks *keys) get(k key) *state {
 	if s, ok := ks.own.Get(k); ok {
@@ -73,10 +95,16 @@ func (ks *keys) make(name string) *state {
 	return s
 }
 
+func (ks *keys) forKey(k key) *state {
+	s := ks.make(k.String())
+	s.scheme, s.host = k.scheme, k.urlHost()
+	return s
+}
+
 // idle reports whether the state can be forgotten without loss. The budget and
 // the counts of a closed breaker are no loss.
-func (s *state) idle() bool {
-	return (s.breaker == nil || s.breaker.Idle()) &&
+func (ks *keys) idle(s *state) bool {
+	return s != ks.last.Load() && (s.breaker == nil || s.breaker.Idle()) &&
 		(s.limiter == nil || s.limiter.Idle()) &&
 		(s.inFlight == nil || s.inFlight.Idle()) &&
 		(s.throttle == nil || s.throttle.idle())

@@ -4,6 +4,7 @@ package transport
 
 func (a *attempt) admitRate() error {
 	if l := a.call.state.limiter; l != nil {
+		a.call.clock = 0
 		_, err := l.Admit(a.call) // a token has nothing to give back
 		return err
 	}

@@ -36,6 +36,7 @@ func newThrottle(cfg Throttle) *throttle { return &throttle{cfg: cfg} }
 
 func (a *attempt) admitThrottle() (err error) {
 	if t := a.call.state.throttle; t != nil && t.active.Load() {
+		a.call.clock = 0
 		a.ramp, err = a.call.waitThrottled(t)
 	}
 	return err
