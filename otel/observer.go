@@ -2,6 +2,7 @@ package otel
 
 import (
 	"context"
+	"sync/atomic"
 
 	api "go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
@@ -26,6 +27,7 @@ type Observer struct {
 	targets   targets
 	decisions decisions
 	breakers  openBreakers
+	silent    atomic.Pointer[silence]
 }
 
 var (

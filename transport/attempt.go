@@ -76,7 +76,7 @@ func (a *attempt) send() (*http.Response, error) {
 // prepare gives the try headers of its own, where anything will be set in them.
 func (a *attempt) prepare() error {
 	t := a.call.t
-	inject := t.otel.Injects()
+	inject := !a.call.silent && t.otel.Injects()
 	if !inject && t.sign == nil {
 		return nil
 	}

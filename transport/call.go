@@ -24,6 +24,7 @@ type call struct {
 	anchor   atomic.Int64   // from when on the total time counts
 	observed bool           // somebody looks at the decisions
 	clock    int64          // when the try began, if nothing can have waited since; else zero
+	silent   bool           // the telemetry has nothing to do
 	nested   bool           // an outer transport retries already
 	span     *otel.CallSpan // nil while nobody looks
 	upload   *upload        // nil without a request body
@@ -47,10 +48,10 @@ func (t *Transport) begin(req *http.Request) *call {
 	if o, ok := c.ctx.Value(timeoutsKey{}).(Timeouts); ok {
 		c.timeouts = o.over(t.timeouts)
 	}
-	if ctx, span := t.otel.StartCall(c.ctx, req); span.Recording() { // a root of its own is reason enough to look
-		c.watch(ctx, span)
-	} else { // one that is not sampled goes on to the peer all the same
-		c.ctx, c.observed = ctx, t.wants(ctx)
+	if c.silent = t.otel.Asleep(c.ctx); !c.silent {
+		c.beginSpan()
+	} else if len(t.observers) > 0 {
+		c.observed = t.wants(c.ctx)
 	}
 	if req.Body != nil && req.Body != http.NoBody {
 		c.upload = newUpload(req)
@@ -61,8 +62,16 @@ func (t *Transport) begin(req *http.Request) *call {
 	return c
 }
 
-func (c *call) watch(ctx context.Context, span otel.CallSpan) {
-	c.ctx, c.span, c.observed = ctx, &span, true
+// beginSpan begins the call span. One that is not sampled goes on to the peer
+// all the same; one that is, is reason enough to look at the decisions.
+func (c *call) beginSpan() {
+	ctx, span := c.t.otel.StartCall(c.ctx, c.req)
+	c.ctx = ctx
+	if span.Recording() {
+		c.span, c.observed = &span, true
+		return
+	}
+	c.observed = c.t.wants(ctx)
 }
 
 // recordOf finds the record of the hop before, when req is a redirect, and

@@ -22,7 +22,7 @@ type Transport struct {
 	gates     []policy.Gate
 	sign      func(*http.Request) error
 	otel      *otel.Observer
-	observers []policy.Observer
+	observers []policy.Observer // of the user
 	observer  policy.Observer // all of them, or nil
 	enabler   policy.Enabler  // of observer, or nil
 }
@@ -46,10 +46,10 @@ func New(base http.RoundTripper, cfg Config, opts ...Option) *Transport {
 	if t.cfg.Retry != nil && t.cfg.Retry.MaxRetries > 0 {
 		t.backoff = policy.NewRetry(t.cfg.Retry.policy())
 	}
-	if t.otel != nil {
-		t.observers = append([]policy.Observer{t.otel}, t.observers...)
-	}
 	t.observer = policy.Observers(t.observers...)
+	if t.otel != nil {
+		t.observer = policy.Observers(t.otel, t.observer)
+	}
 	t.enabler, _ = t.observer.(policy.Enabler)
 	t.keys = newKeys(t)
 	return t
