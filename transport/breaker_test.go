@@ -312,7 +312,7 @@ func TestTrap17LateResultsNeverAddRoom(t *testing.T) {
 		require.NoError(t, first.Body.Close(), "the late end of the first")
 		_, err = tr.RoundTrip(get(t))
 		require.ErrorIs(t, err, policy.ErrSaturated)
-		require.EqualValues(t, 1, state(t, tr).Concurrency.InFlight)
+		require.Equal(t, 1, state(t, tr).Concurrency.InFlight)
 		content(t, second)
 		requireGivenBack(t, tr)
 	})

@@ -289,7 +289,7 @@ func TestTrap22OnlyARunOfUnavailableHoldsTheKey(t *testing.T) {
 				content(t, resp)
 			}
 		}
-		for i := range len(answers) {
+		for i := range answers {
 			call()
 			if i < len(answers)-1 {
 				require.Zero(t, state(t, tr).HeldFor, "held after %d answers", i+1)

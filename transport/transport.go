@@ -23,8 +23,8 @@ type Transport struct {
 	sign      func(*http.Request) error
 	otel      *otel.Observer
 	observers []policy.Observer // of the user
-	observer  policy.Observer // all of them, or nil
-	enabler   policy.Enabler  // of observer, or nil
+	observer  policy.Observer   // all of them, or nil
+	enabler   policy.Enabler    // of observer, or nil
 }
 
 // New wraps base, or [http.DefaultTransport] when it is nil, with the chain of

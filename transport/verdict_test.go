@@ -71,7 +71,8 @@ func TestVerdicts(t *testing.T) {
 			}
 			require.Len(t, p.seen(), n)
 			st := state(t, tr).Breaker
-			require.Equal(t, outcomes(c.outcome, n), [2]int{st.Calls, st.Failures}, "calls and failures")
+			got := [2]int{st.Calls, st.Failures}
+			require.Equal(t, outcomes(c.outcome, n), got, "calls and failures")
 		})
 	}
 }
@@ -123,7 +124,8 @@ func TestWithClassifierReplacesTheVerdict(t *testing.T) {
 			require.Len(t, defaults, c.tries)
 			require.Equal(t, c.def, defaults[0])
 			st := state(t, tr).Breaker
-			require.Equal(t, outcomes(c.outcome, c.tries), [2]int{st.Calls, st.Failures})
+			got := [2]int{st.Calls, st.Failures}
+			require.Equal(t, outcomes(c.outcome, c.tries), got)
 		})
 	}
 }
