@@ -135,11 +135,11 @@ func (r *result) try() {
 // when the next is certain.
 func (r *result) settle() {
 	r.release(r.verdict.Outcome)
+	r.endSpan(r.err) // its response waits, the try does not
 	if r.resp != nil {
 		r.wrap(r.resp)
 		return
 	}
-	r.endSpan(r.err)
 	r.end()
 }
 
