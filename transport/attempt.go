@@ -29,8 +29,9 @@ type attempt struct {
 	gates    []policy.Permit
 	upload   *uploadBody
 
-	rc   io.ReadCloser // of the response
-	body bodyState
+	rc      io.ReadCloser  // of the response
+	outcome policy.Outcome // at the headers
+	body    bodyState
 }
 
 var errNoResponse = policy.Permanent(errors.New("magnetar: the base RoundTripper returned neither a response nor an error"))
@@ -44,7 +45,6 @@ func (a *attempt) send() (*http.Response, error) {
 	if a.began, c.clock = c.clock, 0; a.began == 0 {
 		a.began = now()
 	}
-	a.parent = c.ctx
 	if c.observed {
 		parent, span := c.t.otel.StartAttempt(c.ctx, c.req, a.number-1)
 		a.parent, a.span = parent, &span
@@ -99,12 +99,15 @@ func (a *attempt) expired(resp *http.Response, err error) error {
 	if own, ok := errors.AsType[*policy.Error](a.cause()); ok {
 		return own
 	}
+	if err == nil {
+		err = or(a.cause(), errNoResponse)
+	}
 	return err
 }
 
 func (a *attempt) closeRequestBody() {
 	if a.upload != nil {
-		a.upload.Close()
+		a.sending().Close()
 	}
 }
 

@@ -15,8 +15,10 @@ import (
 type body attempt
 
 type bodyState struct {
-	ended atomic.Bool
-	final bool // it is the caller's, so the call ends with it
+	ended   atomic.Bool
+	closing atomic.Bool // by the caller
+	final   bool        // it is the caller's, so the call ends with it
+	given   bool        // up, for the next try
 }
 
 func (b *body) attempt() *attempt { return (*attempt)(b) }
@@ -28,10 +30,12 @@ func (b *body) Read(p []byte) (int, error) {
 		defer a.clock.reading.Store(0)
 	}
 	n, err := a.rc.Read(p)
-	if err != nil {
-		if err != io.EOF {
-			err = a.bodyError(err)
-		}
+	switch {
+	case err == nil:
+	case err == io.EOF || a.body.closing.Load(): // what Close does to a Read is no fault
+		a.endBody(nil)
+	default:
+		err = a.bodyError(err)
 		a.endBody(err)
 	}
 	return n, err
@@ -39,6 +43,7 @@ func (b *body) Read(p []byte) (int, error) {
 
 func (b *body) Close() error {
 	a := b.attempt()
+	a.body.closing.Store(true)
 	err := a.rc.Close()
 	a.endBody(nil)
 	return err
@@ -58,10 +63,7 @@ func (a *attempt) endBody(err error) {
 	if !a.body.ended.CompareAndSwap(false, true) {
 		return
 	}
-	outcome := policy.Success
-	if err == io.EOF {
-		err = nil
-	}
+	outcome := a.outcome
 	if err != nil {
 		outcome = policy.Failure
 		if a.call.ctx.Err() != nil {
@@ -91,8 +93,13 @@ func (a *attempt) bodyDied(err error) {
 func (a *attempt) wrap(resp *http.Response) {
 	switch {
 	case resp.StatusCode == http.StatusSwitchingProtocols:
-		a.release(policy.Success)
+		a.rest()
+		a.body.ended.Store(true)
+		a.release(a.outcome)
 		a.endSpan(nil)
+		if a.body.final {
+			a.call.ended(nil)
+		}
 	case a.withoutBody(resp):
 		a.endBody(nil)
 	default:
@@ -129,6 +136,7 @@ func (a *attempt) discard(resp *http.Response) {
 	if a.rc == nil {
 		return
 	}
+	a.body.given = true
 	if resp.ContentLength > drainBytes {
 		a.rc.Close()
 		a.endDiscarded()

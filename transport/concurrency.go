@@ -3,8 +3,6 @@ package transport
 import (
 	"net/http"
 	"strings"
-
-	"github.com/magnetar-go/magnetar/policy"
 )
 
 // Row 7, the concurrency limit: held to the end of the response body, that of
@@ -34,6 +32,6 @@ func (a *attempt) admitGates() error {
 // streaming frees the room of a response that may never end.
 func (a *attempt) streaming(resp *http.Response) {
 	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
-		a.inFlight.Done(a, policy.Success)
+		a.inFlight.Done(a, a.outcome)
 	}
 }

@@ -60,6 +60,8 @@ func (c *call) expire() (time.Duration, error) {
 	return 0, c.timeout(policy.ReasonTotalTimeout, total, 0)
 }
 
+func (c *call) cut() func() { return nil }
+
 func (c *call) timeout(reason policy.Reason, d time.Duration, tries int) *policy.Error {
 	what := "no response headers within %v"
 	if reason == policy.ReasonBodyStalled {

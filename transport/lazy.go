@@ -19,6 +19,7 @@ type lazy struct {
 	cancel context.CancelCauseFunc
 	timer  *time.Timer
 	over   bool
+	uncut  func() bool // takes back the cut
 }
 
 // clocked tells a lazy context when it ends by time.
@@ -26,6 +27,8 @@ type clocked interface {
 	// expire returns how long there still is, or why time is up. A negative
 	// time has no end.
 	expire() (time.Duration, error)
+	// cut returns what must be stopped by hand when it ends; nil: nothing.
+	cut() func()
 }
 
 // arm makes the channel and the timer.
@@ -43,6 +46,9 @@ func (l *lazy) arm(c clocked) context.Context {
 	if l.over {
 		l.cancel(context.Canceled)
 		return l.inner
+	}
+	if cut := c.cut(); cut != nil {
+		l.uncut = context.AfterFunc(l.inner, cut)
 	}
 	wait, cause := c.expire()
 	if cause != nil {
@@ -72,9 +78,6 @@ func (l *lazy) fire(c clocked) {
 	cancel := l.cancel
 	l.mu.Unlock()
 	cancel(cause)
-	if a, ok := c.(*attempt); ok && a.upload != nil {
-		a.upload.cut()
-	}
 }
 
 // rearm takes account of a deadline that has moved; change runs under the lock,
@@ -106,13 +109,26 @@ func (l *lazy) rearm(c clocked, change func()) bool {
 func (l *lazy) end() {
 	l.mu.Lock()
 	l.over = true
-	cancel, timer := l.cancel, l.timer
+	cancel, timer, uncut := l.cancel, l.timer, l.uncut
 	l.mu.Unlock()
+	if uncut != nil {
+		uncut()
+	}
 	if timer != nil {
 		timer.Stop()
 	}
 	if cancel != nil {
 		cancel(context.Canceled)
+	}
+}
+
+// rest stops the timer for good and leaves the context as it is.
+func (l *lazy) rest() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.over = true
+	if l.timer != nil {
+		l.timer.Stop()
 	}
 }
 

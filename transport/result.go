@@ -14,6 +14,9 @@ var errStopped = errors.New("no further try")
 // stopped ends a call whose next try is not made: the caller gets what the try
 // before it ended with, or, without one or when it has gone away, why.
 func (c *call) stopped(last result, why error) (*http.Response, error) {
+	if last.attempt != nil {
+		c.state.budget.Refund() // of a retry that is not sent
+	}
 	gone := c.ctx.Err() != nil
 	if last.attempt != nil && !gone && !last.given() {
 		return c.deliver(last)
@@ -28,7 +31,7 @@ func (c *call) stopped(last result, why error) (*http.Response, error) {
 }
 
 // given reports whether the response of the try has been given up for the next.
-func (r *result) given() bool { return r.resp != nil && r.rc != nil && r.body.ended.Load() }
+func (r *result) given() bool { return r.body.given }
 
 // deliver hands the caller what its last try ended with.
 func (c *call) deliver(r result) (*http.Response, error) {

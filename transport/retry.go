@@ -30,7 +30,7 @@ func (c *call) roundTrip() (resp *http.Response, err error) {
 	}
 	for a := &c.first; ; a = new(attempt) {
 		c.tries++
-		a.call, a.number = c, c.tries
+		a.call, a.number, a.parent = c, c.tries, c.ctx
 		r = result{attempt: a}
 		if err := c.ready(a, last); err != nil {
 			c.tries--
@@ -67,6 +67,9 @@ func (c *call) ready(a *attempt, last result) error {
 		return nil
 	}
 	next, err := c.upload.next(a)
+	if err == nil && next.own == nil {
+		err = last.sending().rests(c)
+	}
 	if err != nil {
 		a.release(policy.Ignored)
 		c.giveUp(policy.ReasonBodyNotReplayable, err)
@@ -123,7 +126,8 @@ func (r *result) try() {
 	r.resp, r.err = r.send()
 	r.verdict = r.judge(r.resp, r.err)
 	r.noted(r.resp, r.err)
-	r.judged(r.verdict.Outcome)
+	r.outcome = r.verdict.Outcome
+	r.judged(r.outcome)
 	r.learnThrottle(r.resp)
 	r.tellTimeout(r.err)
 	if r.resp != nil && r.inFlight != (policy.Permit{}) {
@@ -218,7 +222,7 @@ func (c *call) fits(r result, wait time.Duration) (time.Duration, policy.Reason)
 func (a *attempt) repeatable() bool {
 	c := a.call
 	return c.t.backoff != nil && !c.nested && a.number <= c.t.backoff.MaxRetries() &&
-		idempotent(c.req) && (c.upload == nil || c.upload.replayable() && !a.upload.stalled()) && c.state.budget.Tokens() >= 1
+		idempotent(c.req) && (c.upload == nil || c.upload.replayable() && !a.sending().stalled()) && c.state.budget.Tokens() >= 1
 }
 
 // sleep waits before a retry. It ends early, with an error, when the caller goes

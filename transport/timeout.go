@@ -51,6 +51,15 @@ func (a *attempt) expire() (time.Duration, error) {
 	return 0, c.timeout(policy.ReasonAttemptTimeout, limit, a.number)
 }
 
+// cut ends a request body that stalls, for net/http's HTTP/1 waits for its Read
+// even when the context has ended.
+func (a *attempt) cut() func() {
+	if a.upload == nil {
+		return nil
+	}
+	return func() { a.sending().cut() }
+}
+
 // latest is the later of two moments, the second of which may be none.
 func latest(a, b int64) int64 {
 	if b == 0 {
@@ -92,6 +101,7 @@ func (a *attempt) headersArrived() bool {
 	ok := a.rearm(a, func() { a.clock.headers = true })
 	if moved != 0 {
 		a.call.anchor.Store(latest(a.call.anchor.Load(), moved)) // the upload's time is not the next try's
+		a.call.record.began = a.call.anchor.Load()               // nor the next hop's
 	}
 	return ok
 }

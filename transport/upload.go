@@ -28,6 +28,9 @@ type upload struct {
 // replayBytes is how large a body without GetBody may be to be sent again.
 const replayBytes = 64 << 10
 
+// releaseTime is how long a retry waits for the try before to let go of the body.
+const releaseTime = time.Second
+
 var (
 	errBodyTooLarge = errors.New("magnetar: request body without GetBody is over 64 KiB: it cannot be sent again")
 	errBodyInUse    = errors.New("magnetar: the try before still reads the request body: it cannot be sent again")
@@ -82,10 +85,13 @@ func (u *upload) await(ctx context.Context, b *uploadBody) error {
 	before := u.current
 	u.current = b
 	u.mu.Unlock()
-	timer := time.NewTimer(time.Second)
+	timer := time.NewTimer(releaseTime)
 	defer timer.Stop()
 	select {
 	case <-before.released():
+		if b.own == nil && !u.replayable() { // it grew too large while it was waited for
+			return errBodyTooLarge
+		}
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-timer.C:
@@ -129,6 +135,7 @@ type uploadBody struct {
 	reading bool
 	done    bool
 	free    chan struct{} // closed when done and nobody reads; nil until asked for
+	rest    chan struct{} // closed when nobody reads; nil until asked for
 }
 
 func (b *uploadBody) Read(p []byte) (int, error) {
@@ -185,6 +192,36 @@ func (b *uploadBody) took(p []byte, err error) {
 		close(b.free)
 		b.free = nil
 	}
+	if b.rest != nil {
+		close(b.rest)
+		b.rest = nil
+	}
+}
+
+// rests waits, for a while, until no Read of the only copy is under way, and
+// tells why the body could not be sent again.
+func (b *uploadBody) rests(ctx context.Context) error {
+	b.upload.mu.Lock()
+	if b.reading {
+		b.rest = make(chan struct{})
+	}
+	rest := b.rest
+	b.upload.mu.Unlock()
+	if rest != nil {
+		timer := time.NewTimer(releaseTime)
+		defer timer.Stop()
+		select {
+		case <-rest:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-timer.C:
+			return errBodyInUse
+		}
+	}
+	if !b.upload.replayable() {
+		return errBodyTooLarge
+	}
+	return nil
 }
 
 // Close ends the try's hold on the body. The caller's own is closed only when
@@ -226,6 +263,18 @@ func (b *uploadBody) cut() {
 	b.upload.closeSource()
 }
 
+// sending is the request body that the try sends now: net/http may have made it
+// anew.
+func (a *attempt) sending() *uploadBody {
+	u := a.call.upload
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.current != nil && u.current.attempt == a {
+		return u.current
+	}
+	return a.upload
+}
+
 // stalled reports whether the try waits for the only copy of the body.
 func (b *uploadBody) stalled() bool {
 	b.upload.mu.Lock()
@@ -249,6 +298,9 @@ func (b *uploadBody) released() <-chan struct{} {
 // again is GetBody for net/http's own replays, after a connection was lost
 // before anything was answered. net/http has closed the body before.
 func (b *uploadBody) again() (io.ReadCloser, error) {
+	if b.stalled() {
+		return nil, errBodyInUse
+	}
 	next, err := b.upload.next(b.attempt)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package outage
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -10,9 +11,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// noise is by how much two runs of the same chain differ: which calls get the
-// tokens of the retry budget depends on the jitter of the backoff.
-const noise = 0.005
+// noise is three standard errors of the difference between two shares: which
+// calls get the tokens of the retry budget depends on the jitter of the backoff.
+func noise(a, b success) float64 {
+	variance := func(s success) float64 { return s.share() * (1 - s.share()) / float64(s.calls) }
+	return 3 * math.Sqrt(variance(a)+variance(b))
+}
 
 // partial compares the default chain with the same one without its breaker.
 type partial struct {
@@ -35,7 +39,7 @@ func TestPartialFailure(t *testing.T) {
 				p.with = p.run(t, magnetar)
 				p.without = p.run(t, withoutBreaker)
 				rows = append(rows, p)
-				require.GreaterOrEqual(t, p.with.share(), p.without.share()-noise)
+				require.GreaterOrEqual(t, p.with.share(), p.without.share()-noise(p.with, p.without))
 			})
 		}
 	}
