@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"sync/atomic"
@@ -68,9 +69,18 @@ func (a *attempt) send() (*http.Response, error) {
 		return nil, a.expired(resp, err)
 	}
 	if err != nil {
-		return nil, err
+		return nil, a.cutShort(err)
 	}
 	return resp, nil
+}
+
+// cutShort names the end of the caller's context where the base only knows of
+// the request body that it cost.
+func (a *attempt) cutShort(err error) error {
+	if ctx := a.call.ctx; a.upload != nil && ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
+		return fmt.Errorf("%w: %w", ctx.Err(), err)
+	}
+	return err
 }
 
 // prepare gives the try headers of its own, where anything will be set in them.

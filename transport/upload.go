@@ -23,6 +23,8 @@ type upload struct {
 	final    bool   // no retry will come
 	closed   bool   // src is
 	current  *uploadBody
+
+	own uploadBody // of the first try
 }
 
 // replayBytes is how large a body without GetBody may be to be sent again.
@@ -52,14 +54,13 @@ func (u *upload) replayable() bool {
 
 // first is the body of the first try.
 func (u *upload) first(a *attempt) *uploadBody {
-	b := &uploadBody{upload: u, attempt: a}
+	b := &u.own
+	b.upload, b.attempt = u, a
 	if u.getBody != nil {
 		b.own = u.src
+		u.closed = true // it is b's to close
 	}
-	u.mu.Lock()
 	u.current = b
-	u.closed = b.own != nil // it is b's to close
-	u.mu.Unlock()
 	return b
 }
 
@@ -106,7 +107,7 @@ func (u *upload) await(ctx context.Context, b *uploadBody) error {
 func (u *upload) finish() {
 	u.mu.Lock()
 	u.final = true
-	free := u.current == nil || u.current.done
+	free := !u.closed && (u.current == nil || u.current.done)
 	u.mu.Unlock()
 	if free {
 		u.closeSource()
