@@ -138,7 +138,7 @@ func wrongCertificate(err error) bool {
 		as[tls.RecordHeaderError](err) || as[tls.AlertError](err) || alerted(err)
 }
 
-// alerted reports whether the peer ended the TLS session with an alert, whose
+// alerted reports whether the peer ended the TLS connection with an alert, whose
 // type crypto/tls keeps to itself.
 func alerted(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
