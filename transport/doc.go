@@ -53,6 +53,6 @@
 //
 // # Memory
 //
-// A key's state takes about 2 KiB with the default chain. At most MaxKeys are
+// A key's state takes about 1.5 KiB with the default chain. At most MaxKeys are
 // kept, idle ones leaving first; keys beyond run without breaker and throttle.
 package transport
