@@ -36,6 +36,7 @@ var house = []room{
 	{"policy/config", []string{"go.yaml.in/yaml/v3"}},
 	{"otel", with(openTelemetry, "policy")},
 	{"transport", with(openTelemetry, "policy", "otel")},
+	{"middleware", with(openTelemetry, "policy", "otel", "github.com/go-chi/chi/v5/...")},
 	{"", nil},
 }
 

@@ -14,6 +14,9 @@ const (
 	PolicyTimeout     = "timeout"
 	PolicyRetry       = "retry"
 	PolicyGuard       = "guard"
+	PolicyShed        = "shed"
+	PolicyQuota       = "quota"
+	PolicyDeadline    = "deadline"
 )
 
 // Action is what was decided. The set is closed: it is safe as a metric
@@ -41,6 +44,13 @@ type Decision struct {
 	Action Action // what it decided
 	Reason Reason // why; empty where the action says all
 	Key    string // for which key; empty without keys
+	// Route is the pattern of the route that a request to a server matched, or
+	// "unrouted" when the decision came first; empty for what is no such request.
+	Route string
+	// Priority of the call, where the policy looks at it.
+	Priority Priority
+	// Shadow says that the decision was only told, not carried out.
+	Shadow bool
 	// Attempt counts the tries of a call from 1; zero outside a call.
 	Attempt int
 	// Began is when the decision began, and Took how long it lasted: the time

@@ -7,15 +7,19 @@ type Reason string
 // Reasons of a refusal. The sentinel that the resulting [*Error] matches stands
 // behind each.
 const (
-	ReasonCircuitOpen  Reason = "circuit_open"  // the breaker is open: ErrCircuitOpen
-	ReasonForcedOpen   Reason = "forced_open"   // the breaker was opened by hand: ErrCircuitOpen
-	ReasonTrialsBusy   Reason = "trials_busy"   // half-open and every trial slot is taken: ErrCircuitOpen
-	ReasonRateLimit    Reason = "rate_limit"    // the limit is used up for longer than may be waited: ErrRateLimitExceeded
-	ReasonKeyHeld      Reason = "key_held"      // the peer asked this key to pause: ErrRateLimitExceeded
-	ReasonLimitReached Reason = "limit_reached" // the concurrency limit is reached: ErrSaturated
-	ReasonQueueFull    Reason = "queue_full"    // and so is its queue: ErrSaturated
-	ReasonQueueTimeout Reason = "queue_timeout" // waited in the queue for too long: ErrSaturated
-	ReasonClosed       Reason = "closed"        // closed for good: ErrClosed
+	ReasonCircuitOpen  Reason = "circuit_open"        // the breaker is open: ErrCircuitOpen
+	ReasonForcedOpen   Reason = "forced_open"         // the breaker was opened by hand: ErrCircuitOpen
+	ReasonTrialsBusy   Reason = "trials_busy"         // half-open and every trial slot is taken: ErrCircuitOpen
+	ReasonRateLimit    Reason = "rate_limit"          // the limit is used up for longer than may be waited: ErrRateLimitExceeded
+	ReasonKeyHeld      Reason = "key_held"            // the peer asked this key to pause: ErrRateLimitExceeded
+	ReasonLimitReached Reason = "limit_reached"       // the concurrency limit is reached: ErrSaturated
+	ReasonQueueFull    Reason = "queue_full"          // and so is its queue: ErrSaturated
+	ReasonQueueTimeout Reason = "queue_timeout"       // waited in the queue for too long: ErrSaturated
+	ReasonEvicted      Reason = "evicted"             // gave up its place in the queue to a more important one: ErrSaturated
+	ReasonUnmeetable   Reason = "deadline_unmeetable" // too little of its time is left: ErrSaturated
+	ReasonStore        Reason = "store"               // the shared store did not answer: ErrSaturated
+	ReasonEmptyKey     Reason = "empty_key"           // nothing to count it by: ErrRateLimitExceeded
+	ReasonClosed       Reason = "closed"              // closed for good, or draining: ErrClosed
 )
 
 // Reasons of a timeout; the [*Error] matches ErrTimeout.
@@ -61,6 +65,13 @@ const (
 	ReasonForced          Reason = "forced"            // opened, closed or reset by hand
 )
 
+// Reasons of what happens to a request on a server.
+const (
+	ReasonStream     Reason = "stream"      // it left its lane: a stream, an upgrade or a hijacked connection
+	ReasonClientGone Reason = "client_gone" // the client went away
+	ReasonOverrun    Reason = "overrun"     // its deadline passed in the handler
+)
+
 // Reasons of the throttle, and of what runs without a policy.
 const (
 	ReasonTooManyRequests Reason = "too_many_requests" // a 429 holds the key
@@ -74,9 +85,9 @@ func (r Reason) sentinel() error {
 	switch r {
 	case ReasonCircuitOpen, ReasonForcedOpen, ReasonTrialsBusy:
 		return ErrCircuitOpen
-	case ReasonRateLimit, ReasonKeyHeld:
+	case ReasonRateLimit, ReasonKeyHeld, ReasonEmptyKey:
 		return ErrRateLimitExceeded
-	case ReasonLimitReached, ReasonQueueFull, ReasonQueueTimeout:
+	case ReasonLimitReached, ReasonQueueFull, ReasonQueueTimeout, ReasonEvicted, ReasonUnmeetable, ReasonStore:
 		return ErrSaturated
 	case ReasonTimeout, ReasonTotalTimeout, ReasonAttemptTimeout, ReasonBodyStalled:
 		return ErrTimeout
