@@ -2,21 +2,34 @@ package policy
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/magnetar-go/magnetar/policy/internal/bulkhead"
+	"github.com/magnetar-go/magnetar/policy/internal/limit"
 )
 
 // Concurrency limits how many tries are in flight. It is a [Gate] and a
 // [Policy], and safe for concurrent use.
+//
+// Those who wait for a place are let in by their [Priority], and within one by
+// their cohort, see [ContextWithPriority] and [ContextWithCohort]: a newcomer
+// that matters more takes the place in a full queue of one that matters less.
+// Nothing is held back for it.
 type Concurrency struct {
-	bulkhead  *bulkhead
-	maxWait   time.Duration
+	bulkhead  *bulkhead.Bulkhead
 	failureIf func(error) bool
-	key       string
+	name, key string
 	watch     watch
+	told      atomic.Int64 // the limit last told
 	admitted  atomic.Uint64
 	refused   atomic.Uint64
 	canceled  atomic.Uint64
+
+	updating sync.Mutex
+	// Guarded by updating:
+	config ConcurrencyConfig
 }
 
 var (
@@ -28,29 +41,40 @@ var (
 // reports.
 func NewConcurrency(cfg ConcurrencyConfig, opts ...Option) *Concurrency {
 	must("ConcurrencyConfig", cfg.Validate())
-	cfg = cfg.withDefaults()
 	o := newOptions(opts)
-	return &Concurrency{
-		bulkhead:  newBulkhead(cfg.Limit, cfg.MaxQueue),
-		maxWait:   cfg.MaxWait,
+	c := &Concurrency{
+		bulkhead:  bulkhead.New(cfg.algorithm()),
 		failureIf: o.failureIf,
+		name:      or(o.name, PolicyConcurrency),
 		key:       o.key,
 		watch:     o.watch,
+		config:    cfg,
 	}
+	c.told.Store(int64(c.bulkhead.Limit()))
+	return c
 }
 
 // Admit takes a place among those in flight, waiting in the queue for it if
-// there is one; the permit's Done gives it back, whatever the outcome. Without
-// room Admit returns an [*Error] matching [ErrSaturated], and when ctx ends, the
-// cause.
+// there is one; the permit's Done gives it back. Without room Admit returns an
+// [*Error] matching [ErrSaturated], after Drain one matching [ErrClosed], and
+// when ctx ends, the cause.
+//
+// A limit that finds itself learns from a Success how long the try took, less
+// what [Permit.Exclude] left out, and from a try whose context has ended that
+// the time was too short. Other outcomes tell it nothing.
 func (c *Concurrency) Admit(ctx context.Context) (Permit, error) {
 	if ctx.Err() != nil {
 		return Permit{}, context.Cause(ctx)
 	}
-	if o, ok := c.bulkhead.enter(); ok {
-		return c.admit(ctx, o, time.Time{}), nil
+	place, o, ok := c.bulkhead.Enter(ctx)
+	if !ok {
+		return c.queue(ctx)
 	}
-	return c.queue(ctx)
+	p := c.permit(place)
+	if c.watch.wants(ctx) {
+		c.tellAdmitted(ctx, p, o, time.Time{})
+	}
+	return p, nil
 }
 
 // Do runs op as one of those in flight.
@@ -58,21 +82,53 @@ func (c *Concurrency) Do(ctx context.Context, op func(context.Context) error) er
 	return do(ctx, c, c.failureIf, op)
 }
 
-// SetLimit changes how many may be in flight. Those in flight stay: under a
-// smaller limit nobody is admitted until enough of them have ended, under a
-// larger one those who wait are, in order. The error is what
-// [ConcurrencyConfig.Validate] says.
+// SetLimit changes how many may be in flight; zero lets the limit find itself
+// anew. The rest of the configuration stays. See [Concurrency.Update].
 func (c *Concurrency) SetLimit(n int) error {
-	if err := (ConcurrencyConfig{Limit: n}).Validate(); err != nil {
+	return c.update(func(cfg *ConcurrencyConfig) { cfg.Limit = n })
+}
+
+// Update changes the configuration. Those in flight stay: under a smaller limit
+// nobody is admitted until enough of them have ended, under a larger one those
+// who wait are, in order. Those who wait go on to wait for as long as they could
+// before. The error is what [ConcurrencyConfig.Validate] says; nothing changes
+// then.
+func (c *Concurrency) Update(cfg ConcurrencyConfig) error {
+	return c.update(func(old *ConcurrencyConfig) { *old = cfg })
+}
+
+func (c *Concurrency) update(change func(*ConcurrencyConfig)) error {
+	err := c.follow(change)
+	if err == nil {
+		c.tellLimit(context.Background())
+	}
+	return err
+}
+
+func (c *Concurrency) follow(change func(*ConcurrencyConfig)) error {
+	c.updating.Lock()
+	defer c.updating.Unlock()
+	cfg := c.config
+	change(&cfg)
+	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	if c.bulkhead.resize(n) == n {
-		return nil
-	}
-	if ctx := context.Background(); c.watch.wants(ctx) {
-		c.tell(ctx, c.bulkhead.occupancy(), Decision{Action: ActionResize})
+	if cfg != c.config {
+		c.config = cfg
+		c.bulkhead.Follow(cfg.algorithm())
 	}
 	return nil
+}
+
+// Drain refuses everyone from now on, those who wait too, and returns when the
+// last try in flight has ended, or with the cause when ctx ends before.
+func (c *Concurrency) Drain(ctx context.Context) error {
+	select {
+	case <-c.bulkhead.Close():
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // ConcurrencyStats is a concurrency limit at one moment.
@@ -88,11 +144,11 @@ type ConcurrencyStats struct {
 // Stats returns the figures of this moment: InFlight and Queued are of the same
 // instant, the counters may be a few callers apart.
 func (c *Concurrency) Stats() ConcurrencyStats {
-	o := c.bulkhead.occupancy()
+	o := c.bulkhead.Occupancy()
 	return ConcurrencyStats{
-		Limit:    c.bulkhead.limit(),
-		InFlight: o.inFlight(),
-		Queued:   o.queued(),
+		Limit:    c.bulkhead.Limit(),
+		InFlight: o.InFlight(),
+		Queued:   o.Queued(),
 		Admitted: c.admitted.Load(),
 		Refused:  c.refused.Load(),
 		Canceled: c.canceled.Load(),
@@ -100,107 +156,59 @@ func (c *Concurrency) Stats() ConcurrencyStats {
 }
 
 // Idle reports whether nobody is in flight and nobody waits.
-func (c *Concurrency) Idle() bool { return c.bulkhead.occupancy() == 0 }
+func (c *Concurrency) Idle() bool { return c.bulkhead.Idle() }
+
+// permit makes the permit of one that is in.
+func (c *Concurrency) permit(place bulkhead.Place) Permit {
+	c.admitted.Add(1)
+	return issue(grant{owner: c, lent: true, place: place})
+}
 
 // end implements owner.
-func (c *Concurrency) end(context.Context, grant, Outcome) { c.bulkhead.exit() }
-
-// admit makes the permit of one that is in.
-func (c *Concurrency) admit(ctx context.Context, o occupancy, queuedAt time.Time) Permit {
-	c.admitted.Add(1)
-	p := issue(grant{owner: c})
-	if c.watch.wants(ctx) {
-		c.tellAdmitted(ctx, p, o, queuedAt)
+func (c *Concurrency) end(ctx context.Context, g grant, o Outcome) {
+	if g.paused {
+		c.bulkhead.Quit()
+		return
 	}
-	return p
+	result := limit.Dropped
+	switch {
+	case o == Success:
+		result = limit.Done
+	case ctx.Err() != nil:
+		result = limit.Missed
+	}
+	if c.bulkhead.Exit(g.place, result, g.excluded) {
+		c.tellLimit(ctx)
+	}
 }
 
 // queue waits for a place where that is allowed.
 func (c *Concurrency) queue(ctx context.Context) (Permit, error) {
-	q, o, ok := c.bulkhead.join()
-	switch {
-	case ok:
-		return c.admit(ctx, o, time.Time{}), nil
-	case q == nil && c.bulkhead.maxQueue == 0:
-		return Permit{}, c.refuse(ctx, ReasonLimitReached, o)
-	case q == nil:
-		return Permit{}, c.refuse(ctx, ReasonQueueFull, o)
-	}
-
 	began := time.Now()
-	switch c.await(ctx, q) {
-	case ReasonCanceled:
+	place, v := c.bulkhead.Wait(ctx, rankOf(ctx, began))
+	if v == bulkhead.Canceled {
 		c.canceled.Add(1)
 		err := context.Cause(ctx)
 		if c.watch.wants(ctx) {
-			c.tell(ctx, c.bulkhead.occupancy(), waited(Decision{Began: began, Err: err}))
+			c.tell(ctx, waited(Decision{Began: began, Err: err, Reason: ReasonCanceled}))
 		}
 		return Permit{}, err
-	case ReasonQueueTimeout:
-		o := c.bulkhead.occupancy()
-		if c.watch.wants(ctx) {
-			c.tell(ctx, o, waited(Decision{Began: began}))
-		}
-		return Permit{}, c.refuse(ctx, ReasonQueueTimeout, o)
 	}
-	return c.admit(ctx, c.bulkhead.occupancy(), began), nil
-}
-
-// await returns why q did not get a place; nothing when it did.
-func (c *Concurrency) await(ctx context.Context, q *queuer) Reason {
-	var late <-chan time.Time
-	if c.maxWait > 0 {
-		timer := time.NewTimer(c.maxWait)
-		defer timer.Stop()
-		late = timer.C
+	if v != bulkhead.Admitted {
+		return Permit{}, c.refuse(ctx, began, reasons[v])
 	}
-	select {
-	case <-q.in:
-	case <-late:
-	case <-ctx.Done():
-	}
-	in := !c.bulkhead.leave(q)
-	switch {
-	case ctx.Err() != nil:
-		if in {
-			c.bulkhead.exit() // the place came too late: it is the next one's
-		}
-		return ReasonCanceled
-	case !in:
-		return ReasonQueueTimeout
-	}
-	return ""
-}
-
-func (c *Concurrency) refuse(ctx context.Context, why Reason, o occupancy) error {
-	c.refused.Add(1)
-	err := &Error{Reason: why, Policy: PolicyConcurrency, Key: c.key}
+	p := c.permit(place)
 	if c.watch.wants(ctx) {
-		c.tell(ctx, o, Decision{Action: ActionRefuse, Reason: why, Err: err})
+		c.tellAdmitted(ctx, p, c.bulkhead.Occupancy(), began)
 	}
-	return err
+	return p, nil
 }
 
-// tellAdmitted makes sure that an observer who panics costs no place.
-func (c *Concurrency) tellAdmitted(ctx context.Context, p Permit, o occupancy, queuedAt time.Time) {
-	told := false
-	defer func() {
-		if !told {
-			p.Done(ctx, Ignored)
-		}
-	}()
-	if !queuedAt.IsZero() {
-		c.tell(ctx, o, waited(Decision{Began: queuedAt}))
-	}
-	c.tell(ctx, o, Decision{Action: ActionAdmit})
-	told = true
-}
-
-func (c *Concurrency) tell(ctx context.Context, o occupancy, d Decision) {
-	d.Policy, d.Key = PolicyConcurrency, c.key
-	d.Limit, d.InFlight, d.Queued = c.bulkhead.limit(), o.inFlight(), o.queued()
-	if d.Began.IsZero() {
-		d.Began = time.Now()
-	}
-	c.watch.observe(ctx, d)
+var reasons = [...]Reason{
+	bulkhead.Full:       ReasonQueueFull,
+	bulkhead.Evicted:    ReasonEvicted,
+	bulkhead.Expired:    ReasonQueueTimeout,
+	bulkhead.Unmeetable: ReasonDeadlineUnmeetable,
+	bulkhead.NoQueue:    ReasonLimitReached,
+	bulkhead.Closed:     ReasonClosed,
 }

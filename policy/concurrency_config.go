@@ -3,17 +3,23 @@ package policy
 import (
 	"math"
 	"time"
+
+	"github.com/magnetar-go/magnetar/policy/internal/limit"
 )
 
 // ConcurrencyConfig configures a [Concurrency].
 type ConcurrencyConfig struct {
-	// Limit is how many tries may be in flight. Required.
+	// Limit is how many tries may be in flight. Default: 0, it is found from how
+	// long tries take and how many end in time.
 	Limit int `json:"limit,omitempty" yaml:"limit,omitempty"`
-	// MaxQueue is how many callers may wait for one of them to end, first come,
-	// first served. Default: 0, none waits.
+	// MaxQueue is how many callers may wait for one of them to end; they are let
+	// in by priority, and first come, first served within one. Default: none
+	// under a fixed limit, as many as the limit but at least 8 under one that is
+	// found.
 	MaxQueue int `json:"max_queue,omitempty" yaml:"max_queue,omitempty"`
 	// MaxWait bounds how long a caller waits in the queue; its context bounds it
-	// too. Negative: its context alone. Default: 1s.
+	// too. Negative: its context alone. Default: 1s under a fixed limit, 5 times
+	// as long as a try takes under one that is found.
 	MaxWait time.Duration `json:"max_wait,omitempty" yaml:"max_wait,omitempty"`
 }
 
@@ -21,21 +27,24 @@ type ConcurrencyConfig struct {
 func (c ConcurrencyConfig) Validate() error {
 	var f Faults
 	switch {
-	case c.Limit == 0:
-		f.Addf("limit", "0: must be ≥ 1: a limit that finds itself is not available yet")
 	case c.Limit < 0:
-		f.Addf("limit", "%d: must be ≥ 1", c.Limit)
+		f.Addf("limit", "%d: must be ≥ 0", c.Limit)
 	case c.Limit > math.MaxInt32:
 		f.Addf("limit", "%d: must be ≤ %d", c.Limit, math.MaxInt32)
 	}
 	f.notNegative("max_queue", c.MaxQueue)
-	if c.MaxQueue > math.MaxInt32 {
-		f.Addf("max_queue", "%d: must be ≤ %d", c.MaxQueue, math.MaxInt32)
+	if c.MaxQueue > maxQueue {
+		f.Addf("max_queue", "%d: must be ≤ %d", c.MaxQueue, maxQueue)
 	}
 	return f.Err()
 }
 
-func (c ConcurrencyConfig) withDefaults() ConcurrencyConfig {
-	c.MaxWait = or(c.MaxWait, time.Second)
-	return c
+const maxQueue = 1<<30 - 1
+
+// algorithm is what names the limit.
+func (c ConcurrencyConfig) algorithm() limit.Algorithm {
+	if c.Limit == 0 {
+		return limit.NewLittle(c.MaxQueue, c.MaxWait)
+	}
+	return limit.Fixed{Limit: c.Limit, Queue: c.MaxQueue, Wait: or(c.MaxWait, time.Second), Standing: -1}
 }

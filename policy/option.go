@@ -19,6 +19,12 @@ func WithKey(key string) Option {
 	return optionFunc(func(opts *options) { opts.key = key })
 }
 
+// WithName is what the errors and decisions of a [Concurrency] call it, such as
+// [PolicyShed]. Default: [PolicyConcurrency].
+func WithName(name string) Option {
+	return optionFunc(func(opts *options) { opts.name = name })
+}
+
 // FailureIf replaces the rule by which Do tells failures of an operation:
 // a nil error is a Success; an error for which f returns true is a Failure; any
 // other is Ignored. Default: every error is a Failure but the caller's own
@@ -37,6 +43,7 @@ func RetryIf(f func(error) bool) Option {
 type options struct {
 	watch     watch
 	key       string
+	name      string
 	failureIf func(error) bool
 	retryIf   func(error) bool
 }

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/magnetar-go/magnetar/policy/internal/bulkhead"
 )
 
 // Permit is the right to one try. It is a small value: copy it freely. The zero
@@ -20,12 +22,14 @@ type Permit struct {
 const (
 	tagTrial = 1 << iota
 	tagTimed
+	tagLent
 )
 
-const tagFlags = 2
+const tagFlags = 3
 
 func (p Permit) round() uint64 { return p.tag >> tagFlags }
 func (p Permit) timed() bool   { return p.tag&tagTimed != 0 }
+func (p Permit) lent() bool    { return p.tag&tagLent != 0 }
 
 // Done ends the try; only the first call on any copy of the permit counts. ctx
 // is the try's, so that what its outcome causes can be linked to it.
@@ -37,6 +41,10 @@ func (p Permit) Done(ctx context.Context, o Outcome) {
 	p.slot.grant = grant{}
 	if p.timed() {
 		g.responded = p.slot.responded.Swap(0)
+	}
+	if p.lent() {
+		g.paused = p.slot.paused.Load()
+		g.excluded = time.Duration(p.slot.excluded.Load())
 	}
 	slots.Put(p.slot)
 	g.owner.end(ctx, g, o)
@@ -52,6 +60,30 @@ func (p Permit) Trial() bool { return p.tag&tagTrial != 0 }
 func (p Permit) Responded() {
 	if p.timed() && p.slot.round.Load() == p.round() {
 		p.slot.responded.Store(sinceBase() | 1)
+	}
+}
+
+// Pause lends the place of a try under a [Concurrency] to others, while the try
+// waits for its own caller: for a slow reader, say. Other permits have nothing
+// to lend. Neither Pause nor Resume may run at the same time as Done.
+func (p Permit) Pause() {
+	if p.lent() && p.slot.round.Load() == p.round() && p.slot.paused.CompareAndSwap(false, true) {
+		p.slot.grant.owner.(*Concurrency).bulkhead.Pause()
+	}
+}
+
+// Resume takes back what Pause lent, beyond the limit if need be.
+func (p Permit) Resume() {
+	if p.lent() && p.slot.round.Load() == p.round() && p.slot.paused.CompareAndSwap(true, false) {
+		p.slot.grant.owner.(*Concurrency).bulkhead.Resume()
+	}
+}
+
+// Exclude leaves d out of the time that a [Concurrency] takes the try to have
+// lasted: time in which it waited for its own caller.
+func (p Permit) Exclude(d time.Duration) {
+	if p.lent() && p.slot.round.Load() == p.round() {
+		p.slot.excluded.Add(int64(d))
 	}
 }
 
@@ -80,11 +112,18 @@ type grant struct {
 	trial     uint64 // number of the trial, or zero
 	began     int64  // see sinceBase; only of timed permits
 	responded int64  // zero: not noted
+
+	place    bulkhead.Place // the concurrency limit's, when it admitted
+	lent     bool
+	paused   bool
+	excluded time.Duration
 }
 
 type slot struct {
 	round     atomic.Uint64
 	responded atomic.Int64
+	excluded  atomic.Int64
+	paused    atomic.Bool
 	grant     grant // owned by whoever has just taken or ended the slot
 }
 
@@ -101,7 +140,22 @@ func issue(g grant) Permit {
 		p.tag |= tagTimed
 		s.responded.Store(0) // a late Responded may have left something
 	}
+	if g.lent {
+		p.tag |= tagLent
+		s.lend()
+	}
 	return p
+}
+
+// lend makes s ready for a try that may lend its place. Stores cost more than
+// loads, and are rarely needed.
+func (s *slot) lend() {
+	if s.excluded.Load() != 0 {
+		s.excluded.Store(0)
+	}
+	if s.paused.Load() {
+		s.paused.Store(false)
+	}
 }
 
 // base makes monotonic times fit in a word. Times before it are negative, as in

@@ -3,6 +3,9 @@ package policy
 import (
 	"context"
 	"fmt"
+	"time"
+
+	"github.com/magnetar-go/magnetar/policy/internal/bulkhead"
 )
 
 // Priority is how much a call matters when there is no room for all. The zero
@@ -40,7 +43,7 @@ func (p Priority) clamp() Priority { return min(max(p, Bulk), Critical) }
 func ContextWithPriority(ctx context.Context, p Priority) context.Context {
 	s := standingOf(ctx)
 	s.priority = p.clamp()
-	return context.WithValue(ctx, standingKey{}, s)
+	return &standingContext{ctx, s}
 }
 
 // PriorityFromContext returns the priority in ctx; [Normal] if there is none.
@@ -54,7 +57,13 @@ func PriorityFromContext(ctx context.Context) Priority { return standingOf(ctx).
 func ContextWithCohort(ctx context.Context, cohort uint64) context.Context {
 	s := standingOf(ctx)
 	s.cohort, s.inCohort = cohort, true
-	return context.WithValue(ctx, standingKey{}, s)
+	return &standingContext{ctx, s}
+}
+
+// ContextWithStanding is [ContextWithPriority] and [ContextWithCohort] at once,
+// in one allocation.
+func ContextWithStanding(ctx context.Context, p Priority, cohort uint64) context.Context {
+	return &standingContext{ctx, standing{priority: p.clamp(), inCohort: true, cohort: cohort}}
 }
 
 // CohortFromContext returns the cohort in ctx, and whether there is one.
@@ -73,6 +82,46 @@ type standing struct {
 }
 
 func standingOf(ctx context.Context) standing {
-	s, _ := ctx.Value(standingKey{}).(standing)
-	return s
+	if s, ok := ctx.Value(standingKey{}).(*standing); ok {
+		return *s
+	}
+	return standing{}
+}
+
+// standingContext is one allocation, and looking into it is none.
+type standingContext struct {
+	context.Context
+	standing standing
+}
+
+func (c *standingContext) Value(key any) any {
+	if _, ok := key.(standingKey); ok {
+		return &c.standing
+	}
+	return c.Context.Value(key)
+}
+
+const (
+	cohorts   = bulkhead.Ranks / len(priorities)
+	noCohort  = cohorts / 2
+	cohortAge = time.Minute // so long the order of the cohorts stays
+)
+
+// rankOf is where ctx stands in a queue.
+func rankOf(ctx context.Context, now time.Time) bulkhead.Rank {
+	s := standingOf(ctx)
+	place := noCohort
+	if s.inCohort {
+		place = placeIn(s.cohort, uint64(now.Sub(base)/cohortAge))
+	}
+	return bulkhead.Rank(int(s.priority-Bulk)*cohorts + place)
+}
+
+// placeIn is the place of a cohort among the others in one round. The multipliers
+// are those of SplitMix64 (Steele, Lea, Flood 2014).
+func placeIn(cohort, round uint64) int {
+	h := cohort + round*0x9e3779b97f4a7c15
+	h = (h ^ h>>30) * 0xbf58476d1ce4e5b9
+	h = (h ^ h>>27) * 0x94d049bb133111eb
+	return int(h >> 32 % uint64(cohorts))
 }

@@ -7,19 +7,19 @@ type Reason string
 // Reasons of a refusal. The sentinel that the resulting [*Error] matches stands
 // behind each.
 const (
-	ReasonCircuitOpen  Reason = "circuit_open"        // the breaker is open: ErrCircuitOpen
-	ReasonForcedOpen   Reason = "forced_open"         // the breaker was opened by hand: ErrCircuitOpen
-	ReasonTrialsBusy   Reason = "trials_busy"         // half-open and every trial slot is taken: ErrCircuitOpen
-	ReasonRateLimit    Reason = "rate_limit"          // the limit is used up for longer than may be waited: ErrRateLimitExceeded
-	ReasonKeyHeld      Reason = "key_held"            // the peer asked this key to pause: ErrRateLimitExceeded
-	ReasonLimitReached Reason = "limit_reached"       // the concurrency limit is reached: ErrSaturated
-	ReasonQueueFull    Reason = "queue_full"          // and so is its queue: ErrSaturated
-	ReasonQueueTimeout Reason = "queue_timeout"       // waited in the queue for too long: ErrSaturated
-	ReasonEvicted      Reason = "evicted"             // gave up its place in the queue to a more important one: ErrSaturated
-	ReasonUnmeetable   Reason = "deadline_unmeetable" // too little of its time is left: ErrSaturated
-	ReasonStore        Reason = "store"               // the shared store did not answer: ErrSaturated
-	ReasonEmptyKey     Reason = "empty_key"           // nothing to count it by: ErrRateLimitExceeded
-	ReasonClosed       Reason = "closed"              // closed for good, or draining: ErrClosed
+	ReasonCircuitOpen        Reason = "circuit_open"        // the breaker is open: ErrCircuitOpen
+	ReasonForcedOpen         Reason = "forced_open"         // the breaker was opened by hand: ErrCircuitOpen
+	ReasonTrialsBusy         Reason = "trials_busy"         // half-open and every trial slot is taken: ErrCircuitOpen
+	ReasonRateLimit          Reason = "rate_limit"          // the limit is used up for longer than may be waited: ErrRateLimitExceeded
+	ReasonKeyHeld            Reason = "key_held"            // the peer asked this key to pause: ErrRateLimitExceeded
+	ReasonLimitReached       Reason = "limit_reached"       // the concurrency limit is reached: ErrSaturated
+	ReasonQueueFull          Reason = "queue_full"          // and so is its queue: ErrSaturated
+	ReasonQueueTimeout       Reason = "queue_timeout"       // waited in the queue for too long: ErrSaturated
+	ReasonEvicted            Reason = "evicted"             // gave up its place in the queue to a more important one: ErrSaturated
+	ReasonDeadlineUnmeetable Reason = "deadline_unmeetable" // too little of its time is left: ErrSaturated
+	ReasonStore              Reason = "store"               // the shared store did not answer: ErrSaturated
+	ReasonEmptyKey           Reason = "empty_key"           // nothing to count it by: ErrRateLimitExceeded
+	ReasonClosed             Reason = "closed"              // closed for good, or draining: ErrClosed
 )
 
 // Reasons of a timeout; the [*Error] matches ErrTimeout.
@@ -69,7 +69,7 @@ const (
 const (
 	ReasonStream     Reason = "stream"      // it left its lane: a stream, an upgrade or a hijacked connection
 	ReasonClientGone Reason = "client_gone" // the client went away
-	ReasonOverrun    Reason = "overrun"     // its deadline passed in the handler
+	ReasonOverrun    Reason = "overrun"     // its deadline passed in the handler: ErrTimeout
 )
 
 // Reasons of the throttle, and of what runs without a policy.
@@ -87,9 +87,9 @@ func (r Reason) sentinel() error {
 		return ErrCircuitOpen
 	case ReasonRateLimit, ReasonKeyHeld, ReasonEmptyKey:
 		return ErrRateLimitExceeded
-	case ReasonLimitReached, ReasonQueueFull, ReasonQueueTimeout, ReasonEvicted, ReasonUnmeetable, ReasonStore:
+	case ReasonLimitReached, ReasonQueueFull, ReasonQueueTimeout, ReasonEvicted, ReasonDeadlineUnmeetable, ReasonStore:
 		return ErrSaturated
-	case ReasonTimeout, ReasonTotalTimeout, ReasonAttemptTimeout, ReasonBodyStalled:
+	case ReasonTimeout, ReasonTotalTimeout, ReasonAttemptTimeout, ReasonBodyStalled, ReasonOverrun:
 		return ErrTimeout
 	case ReasonMaxRetries:
 		return ErrMaxRetriesExceeded

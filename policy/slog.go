@@ -36,6 +36,14 @@ func (o logObserver) Observe(ctx context.Context, d Decision) {
 }
 
 func levelOf(d Decision) slog.Level {
+	level := levelOfAction(d)
+	if d.Shadow {
+		return min(level, slog.LevelInfo)
+	}
+	return level
+}
+
+func levelOfAction(d Decision) slog.Level {
 	switch d.Action {
 	case ActionRefuse, ActionTimeout, ActionOpen, ActionHold:
 		return slog.LevelWarn
@@ -57,13 +65,22 @@ func levelOf(d Decision) slog.Level {
 }
 
 func attrsOf(d Decision) []slog.Attr {
-	attrs := make([]slog.Attr, 0, 12)
+	attrs := make([]slog.Attr, 0, 15)
 	add := func(a slog.Attr) { attrs = append(attrs, a) }
 	if d.Reason != "" {
 		add(slog.String("reason", string(d.Reason)))
 	}
 	if d.Key != "" {
 		add(slog.String("key", d.Key))
+	}
+	if d.Route != "" {
+		add(slog.String("route", d.Route))
+	}
+	if d.Priority != Normal {
+		add(slog.String("priority", d.Priority.String()))
+	}
+	if d.Shadow {
+		add(slog.Bool("shadow", true))
 	}
 	if d.Took != 0 {
 		add(slog.Duration("took", d.Took))

@@ -28,12 +28,21 @@ func TestLogObserverWritesEveryFigure(t *testing.T) {
 	var buf bytes.Buffer
 	policy.NewLogObserver(textLogger(&buf, slog.LevelDebug)).Observe(t.Context(), policy.Decision{
 		Policy: policy.PolicyBreaker, Action: policy.ActionOpen, Reason: policy.ReasonFailureRate, Key: "db",
+		Route: "/orders/{id}", Priority: policy.Bulk,
 		Attempt: 2, Began: time.Now(), Took: time.Second,
 		Limit: 3, InFlight: 4, Queued: 5, Calls: 6, Failures: 7, Slow: 8,
 		RetryAfter: time.Minute, Err: errors.New("boom"),
 	})
-	require.Equal(t, "level=WARN msg=magnetar.breaker.open reason=failure_rate key=db took=1s attempt=2 limit=3 "+
+	require.Equal(t, "level=WARN msg=magnetar.breaker.open reason=failure_rate key=db route=/orders/{id} priority=bulk took=1s attempt=2 limit=3 "+
 		"in_flight=4 queued=5 calls=6 failures=7 slow=8 retry_after=1m0s error=boom\n", buf.String())
+}
+
+func TestLogObserverWarnsOfNothingThatWasNotCarriedOut(t *testing.T) {
+	var buf bytes.Buffer
+	policy.NewLogObserver(textLogger(&buf, slog.LevelDebug)).Observe(t.Context(), policy.Decision{
+		Policy: policy.PolicyShed, Action: policy.ActionRefuse, Shadow: true,
+	})
+	require.Equal(t, "level=INFO msg=magnetar.shed.refuse shadow=true\n", buf.String())
 }
 
 func TestLogObserverLeavesZerosOut(t *testing.T) {

@@ -1,0 +1,198 @@
+package limit
+
+import (
+	"math"
+	"time"
+)
+
+// Little finds the limit by Little's law (Little 1961): throughput is the number
+// in flight over the time that each takes. What the service does when it is not
+// crowded (the base) times its throughput when it is, is how many it can serve
+// at once: its slots. The limit is held some way above.
+//
+// All means are of logarithms, so that a few slow tries do not hide the rest.
+// Nothing is decided before it is told from noise.
+//
+// A service that has become slower looks like one that is crowded: tries take
+// longer at the same number in flight. To tell the two apart, Little halves the
+// limit for a moment (a probe). If the tries stay as slow, the service is; if
+// throughput stays, it was crowded.
+type Little struct {
+	maxQueue int
+	maxWait  time.Duration
+	bounds   Bounds
+
+	limit     float64
+	validated float64 // the limit by the last probe
+	base      mean    // ln of how long a try takes in a service that is not crowded
+	deadline  mean    // how long callers wait, in seconds
+	recent    float64 // ln of how long a try took at the last verdict
+	crowd     crowd   // what was seen at the limit since the last verdict
+	probe     probe
+	next      time.Duration // the next probe for its own sake
+	rng       uint64
+	quiet     quiet
+}
+
+const (
+	startLimit = 20
+	floorLimit = 2
+)
+
+// NewLittle returns a [Little] whose queue holds up to maxQueue for up to
+// maxWait; zero leaves either to it, a negative maxWait means for ever.
+func NewLittle(maxQueue int, maxWait time.Duration) *Little {
+	l := &Little{maxQueue: maxQueue, maxWait: maxWait, limit: startLimit, validated: startLimit, rng: 1}
+	l.name()
+	return l
+}
+
+// Bounds implements [Algorithm].
+func (l *Little) Bounds() Bounds { return l.bounds }
+
+// Learn implements [Algorithm].
+func (l *Little) Learn(s Sample) {
+	if s.Result == Dropped {
+		return
+	}
+	took := max(s.Took(), time.Microsecond)
+	d := math.Log(took.Seconds())
+	if s.Result == Missed && s.Deadline == 0 && (l.base.n == 0 || d < l.base.mean-math.Ln2) {
+		return // its caller did not wait for the service
+	}
+	l.learnDeadline(s)
+	switch {
+	case l.probe.limit > 0:
+		l.probing(s, d)
+	case 4*s.InFlight >= 3*l.bounds.Limit:
+		l.atLimit(s, d)
+	default:
+		if 2*s.InFlight <= l.bounds.Limit && s.Queued == 0 {
+			l.base.add(d, 64)
+		}
+		l.idle(s)
+	}
+}
+
+// learnDeadline notes how long the caller of s waits, or waited.
+func (l *Little) learnDeadline(s Sample) {
+	arrived := s.Granted - s.Waited
+	switch {
+	case s.Deadline > 0:
+		l.deadline.add((s.Deadline - arrived).Seconds(), 32)
+	case s.Result == Missed:
+		l.deadline.add((s.Ended - arrived).Seconds(), 8)
+	}
+}
+
+// crowd is what was seen at the limit.
+type crowd struct {
+	since  time.Duration
+	r      series // ln of how long tries took
+	x      series // ln of throughput
+	tries  int
+	missed int
+	queued bool // somebody had to wait
+}
+
+func (l *Little) atLimit(s Sample, d float64) {
+	c := &l.crowd
+	l.quiet = quiet{since: s.Ended}
+	if s.Granted < c.since {
+		return
+	}
+	if c.tries == 0 {
+		c.since = min(s.Ended, max(c.since, s.Granted))
+	}
+	c.tries++
+	c.queued = c.queued || s.Queued > 0 || s.Waited > 0
+	if s.Result == Missed && 4*s.Waited < s.Took() {
+		c.missed++
+	}
+	c.r.add(d)
+	c.x.add(math.Log(float64(s.InFlight)) - d)
+	if c.ripe(s.Ended, l.limit) {
+		l.judge(s.Ended)
+	}
+}
+
+// ripe reports whether enough was seen to tell it from noise.
+func (c *crowd) ripe(now time.Duration, limit float64) bool {
+	lasted := now - c.since
+	if c.r.n < 8 || lasted <= 10*time.Millisecond {
+		return false
+	}
+	return c.r.n >= 64 || c.r.n >= limit/2 && c.x.se() <= 0.12 || lasted >= 500*time.Millisecond
+}
+
+func (l *Little) judge(now time.Duration) {
+	c := l.crowd
+	l.crowd = crowd{since: now}
+	l.recent = c.r.mean
+	if l.base.n == 0 {
+		l.base.set(c.r.mean)
+	}
+	se := c.x.se()
+	if c.r.mean < l.base.mean-3*c.r.se() {
+		l.base.set(c.r.mean)
+	}
+	slots := math.Exp(l.base.mean + c.x.mean)
+	rate := math.Exp(c.x.mean)
+	want := 1.5*slots + math.Sqrt(slots)
+	if l.deadline.n > 0 {
+		want = min(want, max(0.5*l.deadline.mean*rate, 1.12*slots+0.5))
+	}
+	miss := float64(c.missed) / float64(c.tries)
+	old := l.limit
+	gain := 1 / (1 + sq(se/0.15))
+	next := old * min(max(math.Pow(want/old, gain), 0.6), 1.3)
+	if next > old && !c.queued {
+		next = old
+	}
+	if miss > 0.05 {
+		next = min(next, old*max(1-0.3*miss, min(1, slots/old)))
+	}
+	floor := max(floorLimit, 0.7*l.validated)
+	if miss >= 0.5 {
+		floor = floorLimit
+	}
+	anomaly := miss > 0.2 || want*math.Exp(2*se) < 0.7*l.validated
+	l.limit = max(next, floor)
+	if l.next == 0 {
+		l.schedule(now, c.r.mean)
+	}
+	if c.queued && (anomaly && now >= l.probe.rest || now >= l.next) {
+		l.startProbe(now, c, anomaly)
+	}
+	l.name()
+}
+
+// name makes the bounds of what is known.
+func (l *Little) name() {
+	b := Bounds{Limit: int(l.limit)}
+	if l.probe.limit > 0 {
+		b.Limit = l.probe.limit
+	}
+	b.Queue = max(8, int(l.limit))
+	if l.maxQueue > 0 {
+		b.Queue = l.maxQueue
+	}
+	took := 20 * time.Millisecond
+	if l.base.n > 0 {
+		took = seconds(math.Exp(max(l.base.mean, l.recent)))
+		b.Typical = took
+	}
+	b.Wait = 5 * took
+	if l.maxWait != 0 {
+		b.Wait = l.maxWait
+	}
+	b.Standing = max(2*took, 20*time.Millisecond)
+	if l.deadline.n > 0 {
+		b.Standing = min(b.Standing, seconds(l.deadline.mean/8))
+	}
+	l.bounds = b
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+func sq(x float64) float64 { return x * x }
