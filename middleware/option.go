@@ -26,9 +26,10 @@ func WithObserver(o policy.Observer) Option {
 	return optionFunc(func(s *settings) { s.observers = append(s.observers, o) })
 }
 
-// WithRefusal replaces the answer to what is refused. The error is the
-// refusal's and tells when to try again; Retry-After and, where it is needed,
-// Connection: close are set already.
+// WithRefusal replaces the answer to what is refused, and to what overran its
+// [Deadline]. The error tells which; a refusal's Retry-After and, where it is
+// needed, Connection: close are set already. Default: a problem body of RFC 9457
+// with 503, 429 or 504.
 func WithRefusal(f func(http.ResponseWriter, *http.Request, *policy.Error)) Option {
 	return optionFunc(func(s *settings) { s.refusal = f })
 }
@@ -44,6 +45,11 @@ type settings struct {
 	observers []policy.Observer
 	refusal   func(http.ResponseWriter, *http.Request, *policy.Error)
 	shadow    bool
+	quota     quotaSettings
+	trust     trust
+	ranking   ranking
+	lanes     lanes
+	timeless  []func(*http.Request) bool
 }
 
 func newSettings(opts []Option) settings {

@@ -11,6 +11,8 @@ const (
 	keyAction     = attribute.Key("magnetar.action")
 	keyReason     = attribute.Key("magnetar.reason")
 	keyKey        = attribute.Key("magnetar.key")
+	keyPriority   = attribute.Key("magnetar.priority")
+	keyShadow     = attribute.Key("magnetar.shadow")
 	keyAttempt    = attribute.Key("magnetar.attempt")
 	keyLimit      = attribute.Key("magnetar.limit")
 	keyInFlight   = attribute.Key("magnetar.in_flight")

@@ -14,28 +14,30 @@ import (
 // recordDecision makes a span of a decision after the fact. tripped is linked
 // where it is valid.
 func recordDecision(ctx context.Context, tracer trace.Tracer, d policy.Decision, s *series, tripped trace.SpanContext) {
-	if s == others {
-		s = newSeries(kind{d.Policy, d.Action, d.Reason})
+	if k := kindOf(d); k != s.kind { // beyond the bounds, that are the metrics' alone
+		s = newSeries(k)
 	}
 	began := d.Began
 	if began.IsZero() {
 		began = time.Now().Add(-d.Took)
 	}
-	opts := []trace.SpanStartOption{
-		trace.WithSpanKind(trace.SpanKindInternal),
-		trace.WithTimestamp(began),
-		trace.WithAttributes(decisionAttributes(ctx, d, s)...),
-	}
+	opts := make([]trace.SpanStartOption, len(s.start), len(s.start)+2)
+	copy(opts, s.start)
+	opts = append(opts, trace.WithTimestamp(began))
 	if tripped.IsValid() {
 		opts = append(opts, trace.WithLinks(trace.Link{SpanContext: tripped}))
 	}
 	_, span := tracer.Start(ctx, s.name, opts...)
+	if !span.IsRecording() {
+		return // a sampler said no
+	}
+	span.SetAttributes(figures(ctx, d)...)
 	span.End(trace.WithTimestamp(began.Add(d.Took)))
 }
 
-func decisionAttributes(ctx context.Context, d policy.Decision, s *series) []attribute.KeyValue {
-	attrs := make([]attribute.KeyValue, len(s.common), len(s.common)+6)
-	copy(attrs, s.common)
+// figures are the attributes worth building only for a span that records.
+func figures(ctx context.Context, d policy.Decision) []attribute.KeyValue {
+	attrs := make([]attribute.KeyValue, 0, 6)
 	if d.Key != "" {
 		attrs = append(attrs, keyKey.String(d.Key))
 	}

@@ -25,10 +25,33 @@
 // is told by the call around it, which not every decision has.
 //
 // A decision becomes a span only where the span in its context records, and is
-// that span's child. It begins and ends when the decision did. A decision of a
+// that span's child; requests to a server may begin traces, see below. It begins
+// and ends when the decision did. A decision of a
 // breaker that is not closed is linked to the span that tripped it, found by the
 // breaker's key (breakers without a key count as one): give breakers that share
 // an observer a [policy.WithKey].
+//
+// # Requests to a server
+//
+// The decisions of the kit's middleware are told in the context that
+// [Observer.Inbound] returns. Where a server span is in it, of otelhttp or any
+// other, the rule above holds: the decisions are its children where it records,
+// and no spans where it does not. Where there is none, the caller's is read from
+// the headers by the propagators:
+//
+//	span in the context   caller's span   decisions become
+//	records               any             its children, as Detail says
+//	does not record       any             no spans
+//	none                  not sampled     no spans
+//	none                  sampled         its children, if the sampler agrees
+//	none                  absent          roots, if the sampler agrees
+//
+// In the last two rows only what held up or refused a request becomes a span: a
+// refusal, a wait, an admission after a wait, a deadline that passed. What else
+// an operator wants to know of the request, its server span would say. Each
+// begins for itself, for the kit ends no span that it does not begin and end at
+// once. A sampler that shall not follow strangers can tell them by
+// sdktrace.WithRemoteParentSampled.
 //
 // # Attributes of spans
 //
@@ -55,6 +78,8 @@
 //	magnetar.action          string  decision  policy.Action
 //	magnetar.reason          string  decision  policy.Reason
 //	magnetar.key             string  decision  for which key
+//	magnetar.priority        string  decision  bulk, low, normal, critical; where the policy looks at it
+//	magnetar.shadow          bool    decision  true where it was only told, not carried out
 //	magnetar.attempt         int     decision  number of the try, from 1
 //	magnetar.limit           int     decision  {try}, in flight or per period
 //	magnetar.in_flight       int     decision  {try}
@@ -64,9 +89,12 @@
 //	magnetar.slow            int     decision  {call}
 //	magnetar.retry_after     float   decision  s
 //	error.type               string  decision  of the failure that led to it
+//	http.route               string  decision  pattern that a request to a server matched; unrouted
+//	                                           before a router has looked, unmatched where it found none
 //
 // Samplers see http.request.method, server.address, server.port and
-// url.template; the rest is added where a span records. Known methods are those
+// url.template of calls and tries, and policy, action, reason, route, priority
+// and shadow of decisions; the rest is added where a span records. Known methods are those
 // of RFC 9110, PATCH and QUERY, or what OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS
 // lists instead, by commas.
 //
@@ -75,8 +103,9 @@
 //	name                          instrument     unit        attributes
 //	http.client.request.duration  histogram      s           of the conventions: method, server, status,
 //	                                                         error.type, protocol version, url.template
-//	magnetar.decisions            counter        {decision}  magnetar.policy, .action, .reason
-//	magnetar.wait.duration        histogram      s           magnetar.policy, .action
+//	magnetar.decisions            counter        {decision}  magnetar.policy, .action, .reason, .priority,
+//	                                                         .shadow, http.route
+//	magnetar.wait.duration        histogram      s           magnetar.policy, .action, .priority
 //	magnetar.in_flight            histogram      {try}       magnetar.policy
 //	magnetar.limit                gauge          {try}       magnetar.policy
 //	magnetar.breaker.open         updowncounter  {breaker}   none
@@ -85,8 +114,17 @@
 // For the same reason magnetar.in_flight is a distribution, of what each
 // decision found, and magnetar.limit is told by policies without a key alone,
 // when it changes. magnetar.wait.duration has what a try waited, whether it was
-// then admitted or refused. Of policies, actions and reasons at most 1,000
-// combinations are told apart; what is beyond them counts as _OTHER.
+// then admitted or refused. What is zero is left out, as on spans: a decision
+// about no request has no http.route, and only those of [policy.PolicyShed]
+// always have a magnetar.priority.
+//
+// The routes are the patterns that a router was given, never paths. At most 900
+// combinations with a route are told apart, and beyond them the route counts as
+// _OTHER; of the others at most 1,000, and beyond them policy and action do.
+//
+// Of a server, the refusals by reason and priority are magnetar.decisions, the
+// time in the queue is magnetar.wait.duration, and http.server.request.duration
+// is left to what makes its spans, such as otelhttp.
 //
 // # Limits
 //

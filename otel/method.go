@@ -9,7 +9,7 @@ import (
 // those that the semantic conventions know.
 type methods map[string]bool
 
-const methodOther = "_OTHER"
+const methodOther = other
 
 // knownMethods reads the variable that the semantic conventions ask for. It
 // replaces the list, not adds to it.

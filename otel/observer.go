@@ -52,7 +52,7 @@ func New(opts ...Option) *Observer {
 }
 
 // Enabled reports whether a decision taken in ctx would be seen: whether a span
-// in ctx records or a meter measures. It is true while a breaker that a span
+// in ctx records or may begin there, or a meter measures. It is true while a breaker that a span
 // tripped is open, so that its close is not missed.
 func (o *Observer) Enabled(ctx context.Context) bool {
 	if o == nil {
@@ -61,10 +61,11 @@ func (o *Observer) Enabled(ctx context.Context) bool {
 	if m, ok := o.meters.now(); ok && m.decisionsEnabled(ctx) {
 		return true
 	}
-	return o.breakers.any() || o.parentTracer(ctx) != nil
+	return o.breakers.any() || o.decisionTracer(ctx) != nil
 }
 
-// Observe counts d, and makes a span of it where the span in ctx records.
+// Observe counts d, and makes a span of it where the span in ctx records, or
+// one may begin there: see [Observer.Inbound].
 func (o *Observer) Observe(ctx context.Context, d policy.Decision) {
 	if o == nil {
 		return
@@ -77,13 +78,16 @@ func (o *Observer) Observe(ctx context.Context, d policy.Decision) {
 		m = nil
 	}
 	tripped := o.follow(ctx, d, m)
-	if tracer := o.parentTracer(ctx); tracer != nil && o.shows(d) {
+	if tracer := o.decisionTracer(ctx); tracer != nil && o.shows(ctx, d) {
 		recordDecision(ctx, tracer, d, s, tripped)
 	}
 }
 
 // shows reports whether d is worth a span.
-func (o *Observer) shows(d policy.Decision) bool {
+func (o *Observer) shows(ctx context.Context, d policy.Decision) bool {
+	if !trace.SpanFromContext(ctx).IsRecording() {
+		return matters(d)
+	}
 	routine := d.Action == policy.ActionAdmit && d.Reason == "" && d.Took == 0
 	return o.detail == All || !routine
 }
@@ -96,14 +100,17 @@ func (o *Observer) tracer(parent trace.Span) trace.Tracer {
 	return live(o.tracers.now())
 }
 
-// parentTracer is the tracer for children of a span in ctx that records; nil if
-// there is none.
-func (o *Observer) parentTracer(ctx context.Context) trace.Tracer {
+// decisionTracer is the tracer for decisions told in ctx; nil where no span in
+// ctx records and none may begin.
+func (o *Observer) decisionTracer(ctx context.Context) trace.Tracer {
 	parent := trace.SpanFromContext(ctx)
-	if !parent.IsRecording() {
-		return nil
+	if parent.IsRecording() {
+		return o.tracer(parent)
 	}
-	return o.tracer(parent)
+	if t := live(o.tracers.now()); t != nil && begins(ctx, parent.SpanContext()) {
+		return t
+	}
+	return nil
 }
 
 func live(t trace.Tracer, ok bool) trace.Tracer {

@@ -30,12 +30,34 @@ func (o *Observer) Inject(ctx context.Context, h http.Header) {
 
 type propagator struct {
 	propagation.TextMapPropagator
+	fields []string // in canonical form; nil where they are not known
 	writes bool
 }
 
 // newPropagator asks for the fields once, for that may allocate. Those of a
 // stand-in are not known yet, so it is taken to write.
 func newPropagator(p propagation.TextMapPropagator) (propagator, any) {
-	writes := gradeOf(p) == standIn || len(p.Fields()) > 0
-	return propagator{p, writes}, p
+	if gradeOf(p) == standIn {
+		return propagator{TextMapPropagator: p, writes: true}, p
+	}
+	fields := p.Fields()
+	canonical := make([]string, len(fields))
+	for i, f := range fields {
+		canonical[i] = http.CanonicalHeaderKey(f)
+	}
+	return propagator{p, canonical, len(fields) > 0}, p
+}
+
+// reads reports whether there is anything in h to extract. To ask is cheaper
+// than to extract nothing.
+func (p propagator) reads(h http.Header) bool {
+	if p.fields == nil {
+		return p.writes
+	}
+	for _, f := range p.fields {
+		if _, ok := h[f]; ok {
+			return true
+		}
+	}
+	return false
 }

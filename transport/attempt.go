@@ -87,12 +87,16 @@ func (a *attempt) cutShort(err error) error {
 func (a *attempt) prepare() error {
 	t := a.call.t
 	inject := !a.call.silent && t.otel.Injects()
-	if !inject && t.sign == nil {
+	propagate := t.propagation != (Propagation{})
+	if !inject && !propagate && t.sign == nil {
 		return nil
 	}
 	a.request.Header = a.request.Header.Clone()
 	if inject {
 		t.otel.Inject(a.parent, a.request.Header)
+	}
+	if propagate {
+		t.propagation.into(a)
 	}
 	if t.sign != nil {
 		return policy.Permanent(t.sign(&a.request))

@@ -33,6 +33,7 @@ func (c *call) roundTrip() (resp *http.Response, err error) {
 		a.call, a.number, a.parent = c, c.tries, c.ctx
 		r = result{attempt: a}
 		if err := c.ready(a, last); err != nil {
+			a.end() // a gate may have looked at it as a context
 			c.tries--
 			return c.stopped(last, err)
 		}

@@ -12,19 +12,20 @@ import (
 // Transport is an [http.RoundTripper] with the chain around it. It is safe for
 // concurrent use. See the package comment for the order of the rows.
 type Transport struct {
-	base      http.RoundTripper
-	cfg       Config
-	timeouts  Timeouts
-	backoff   *policy.Retry // nil: no retries
-	keys      *keys
-	keyOf     func(*http.Request) string
-	classify  func(*http.Response, error, Verdict) Verdict
-	gates     []policy.Gate
-	sign      func(*http.Request) error
-	otel      *otel.Observer
-	observers []policy.Observer // of the user
-	observer  policy.Observer   // all of them, or nil
-	enabler   policy.Enabler    // of observer, or nil
+	base        http.RoundTripper
+	cfg         Config
+	timeouts    Timeouts
+	backoff     *policy.Retry // nil: no retries
+	keys        *keys
+	keyOf       func(*http.Request) string
+	classify    func(*http.Response, error, Verdict) Verdict
+	gates       []policy.Gate
+	sign        func(*http.Request) error
+	propagation Propagation
+	otel        *otel.Observer
+	observers   []policy.Observer // of the user
+	observer    policy.Observer   // all of them, or nil
+	enabler     policy.Enabler    // of observer, or nil
 }
 
 // New wraps base, or [http.DefaultTransport] when it is nil, with the chain of

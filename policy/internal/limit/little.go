@@ -29,7 +29,11 @@ type Little struct {
 	recent    float64 // ln of how long a try took at the last verdict
 	crowd     crowd   // what was seen at the limit since the last verdict
 	probe     probe
-	next      time.Duration // the next probe for its own sake
+	settled   time.Duration // what ends before saw another limit
+	slots     float64       // how many the service can serve at once
+	next      time.Duration // no probe for its own sake before
+	calm      int           // probes in a row that found what was known
+	rest      time.Duration // no probe for an anomaly's sake before
 	rng       uint64
 	quiet     quiet
 }
@@ -67,21 +71,32 @@ func (l *Little) Learn(s Sample) {
 	case 4*s.InFlight >= 3*l.bounds.Limit:
 		l.atLimit(s, d)
 	default:
-		if 2*s.InFlight <= l.bounds.Limit && s.Queued == 0 {
+		if 2*s.InFlight <= l.roomy() && s.Queued == 0 {
 			l.base.add(d, 64)
 		}
 		l.idle(s)
 	}
 }
 
-// learnDeadline notes how long the caller of s waits, or waited.
+// roomy is how many have room for sure.
+func (l *Little) roomy() int {
+	if l.slots == 0 {
+		return l.bounds.Limit
+	}
+	return min(l.bounds.Limit, int(l.slots))
+}
+
+// learnDeadline notes how long the caller of s waits, or waited at most: a try
+// may go on for a while after its caller has gone.
 func (l *Little) learnDeadline(s Sample) {
 	arrived := s.Granted - s.Waited
 	switch {
 	case s.Deadline > 0:
 		l.deadline.add((s.Deadline - arrived).Seconds(), 32)
+	case s.Result == Missed && (s.Ended-arrived).Seconds() < l.deadline.mean:
+		l.deadline.add((s.Ended - arrived).Seconds(), 4)
 	case s.Result == Missed:
-		l.deadline.add((s.Ended - arrived).Seconds(), 8)
+		l.deadline.add((s.Ended - arrived).Seconds(), 64)
 	}
 }
 
@@ -92,20 +107,22 @@ type crowd struct {
 	x      series // ln of throughput
 	tries  int
 	missed int
-	queued bool // somebody had to wait
+	queued int // tries that left others waiting, or had waited themselves
 }
 
 func (l *Little) atLimit(s Sample, d float64) {
 	c := &l.crowd
 	l.quiet = quiet{since: s.Ended}
-	if s.Granted < c.since {
+	if s.Ended < l.settled {
 		return
 	}
 	if c.tries == 0 {
-		c.since = min(s.Ended, max(c.since, s.Granted))
+		c.since = s.Ended
 	}
 	c.tries++
-	c.queued = c.queued || s.Queued > 0 || s.Waited > 0
+	if s.Queued > 0 || s.Waited > 0 {
+		c.queued++
+	}
 	if s.Result == Missed && 4*s.Waited < s.Took() {
 		c.missed++
 	}
@@ -116,55 +133,62 @@ func (l *Little) atLimit(s Sample, d float64) {
 	}
 }
 
-// ripe reports whether enough was seen to tell it from noise.
+// ripe reports whether enough was seen to tell it from noise. Tries that are in
+// flight together are slow together, so it takes a few rounds of them.
 func (c *crowd) ripe(now time.Duration, limit float64) bool {
 	lasted := now - c.since
-	if c.r.n < 8 || lasted <= 10*time.Millisecond {
+	switch {
+	case c.r.n < 8 || lasted <= 10*time.Millisecond:
 		return false
+	case lasted >= 500*time.Millisecond:
+		return true
 	}
-	return c.r.n >= 64 || c.r.n >= limit/2 && c.x.se() <= 0.12 || lasted >= 500*time.Millisecond
+	return c.r.n >= 2*limit && lasted >= 2*seconds(math.Exp(c.r.mean)) && (c.r.n >= 64 || c.x.se() <= 0.12)
 }
 
 func (l *Little) judge(now time.Duration) {
 	c := l.crowd
 	l.crowd = crowd{since: now}
 	l.recent = c.r.mean
-	if l.base.n == 0 {
-		l.base.set(c.r.mean)
+	if l.base.n == 0 || c.r.mean < l.base.mean-3*c.r.se() {
+		l.base.set(c.r.n, c.r.mean)
 	}
+	want := l.want(c.x.mean)
 	se := c.x.se()
-	if c.r.mean < l.base.mean-3*c.r.se() {
-		l.base.set(c.r.mean)
-	}
-	slots := math.Exp(l.base.mean + c.x.mean)
-	rate := math.Exp(c.x.mean)
-	want := 1.5*slots + math.Sqrt(slots)
-	if l.deadline.n > 0 {
-		want = min(want, max(0.5*l.deadline.mean*rate, 1.12*slots+0.5))
+	gain := 1 / (1 + sq(se/0.15))
+	next := l.limit * min(max(math.Pow(want/l.limit, gain), 0.6), 1.3)
+	standing := 2*c.queued >= c.tries
+	if c.queued == 0 {
+		next = min(next, l.limit)
 	}
 	miss := float64(c.missed) / float64(c.tries)
-	old := l.limit
-	gain := 1 / (1 + sq(se/0.15))
-	next := old * min(max(math.Pow(want/old, gain), 0.6), 1.3)
-	if next > old && !c.queued {
-		next = old
-	}
 	if miss > 0.05 {
-		next = min(next, old*max(1-0.3*miss, min(1, slots/old)))
+		next = min(next, l.limit*max(1-0.3*miss, min(1, l.slots/l.limit)))
 	}
 	floor := max(floorLimit, 0.7*l.validated)
 	if miss >= 0.5 {
 		floor = floorLimit
 	}
-	anomaly := miss > 0.2 || want*math.Exp(2*se) < 0.7*l.validated
 	l.limit = max(next, floor)
-	if l.next == 0 {
-		l.schedule(now, c.r.mean)
+	if l.limit > l.validated {
+		l.validated += (l.limit - l.validated) / 8
 	}
-	if c.queued && (anomaly && now >= l.probe.rest || now >= l.next) {
+	l.trace(now, "judge", c.r.mean, c.x.mean, c.r.n, "want", want, "miss", miss, "queued", c.queued)
+	anomaly := miss > 0.2 || want*math.Exp(2*se) < 0.7*l.validated
+	if standing && (now >= l.next || anomaly && now >= l.rest) {
 		l.startProbe(now, c, anomaly)
 	}
 	l.name()
+}
+
+// want is the limit for a service that does e^x tries per second.
+func (l *Little) want(x float64) float64 {
+	l.slots = math.Exp(l.base.mean + x)
+	want := 1.5*l.slots + math.Sqrt(l.slots)
+	if l.deadline.n > 0 {
+		want = min(want, max(0.5*l.deadline.mean*math.Exp(x), 1.12*l.slots+0.5))
+	}
+	return want
 }
 
 // name makes the bounds of what is known.
@@ -173,7 +197,7 @@ func (l *Little) name() {
 	if l.probe.limit > 0 {
 		b.Limit = l.probe.limit
 	}
-	b.Queue = max(8, int(l.limit))
+	b.Queue = max(16, 2*int(l.limit))
 	if l.maxQueue > 0 {
 		b.Queue = l.maxQueue
 	}
@@ -182,13 +206,13 @@ func (l *Little) name() {
 		took = seconds(math.Exp(max(l.base.mean, l.recent)))
 		b.Typical = took
 	}
-	b.Wait = 5 * took
+	b.Wait = 10 * took
 	if l.maxWait != 0 {
 		b.Wait = l.maxWait
 	}
 	b.Standing = max(2*took, 20*time.Millisecond)
 	if l.deadline.n > 0 {
-		b.Standing = min(b.Standing, seconds(l.deadline.mean/8))
+		b.Standing = min(b.Standing, max(0, seconds(l.deadline.mean)-2*took)/4)
 	}
 	l.bounds = b
 }

@@ -5,75 +5,89 @@ import (
 	"time"
 )
 
-// probe is a look at the service at half the limit.
+// probe is a look at the service at half the limit, at a quarter, and so on
+// until throughput falls: there nobody is in another's way.
 type probe struct {
 	limit   int // while it lasts; else zero
-	since   time.Duration
+	began   time.Duration
+	since   time.Duration // of the present limit
 	r       series
 	x       series
-	rate    float64 // ln of throughput at the limit before
-	before  float64 // ln of how long tries took there
+	rate    float64 // ln of throughput before
 	anomaly bool
-	rest    time.Duration // no probe for an anomaly's sake before
 }
 
 func (l *Little) startProbe(now time.Duration, c crowd, anomaly bool) {
-	l.probe = probe{
-		limit: max(1, int(l.limit)/2), since: now,
-		rate: c.x.mean, before: c.r.mean, anomaly: anomaly, rest: l.probe.rest,
-	}
+	l.probe = probe{limit: max(1, int(l.limit)/2), began: now, since: now, rate: c.x.mean, anomaly: anomaly}
+	l.settle(now, c.r.mean)
 }
 
 // probing takes in a try while a probe lasts. Only those let in since count; the
 // first to end are the quick ones, so it waits for twice as many as fit.
 func (l *Little) probing(s Sample, d float64) {
 	p := &l.probe
-	if s.Granted >= p.since {
+	if s.Granted >= p.since && s.Ended >= l.settled {
 		p.r.add(d)
 		p.x.add(math.Log(float64(s.InFlight)) - d)
 	}
-	lasted := s.Ended - p.since
-	enough := p.r.n >= 8 && p.r.n >= float64(2*p.limit) && (p.x.se() <= 0.12 || p.r.n >= 64)
-	if enough || lasted >= 500*time.Millisecond && p.r.n > 0 {
+	n, lasted := p.r.n, s.Ended-l.settled
+	if n < 8 {
+		return
+	}
+	clear := n >= float64(2*p.limit) && (p.x.se() <= 0.12 || n >= 64)
+	if clear || lasted >= max(500*time.Millisecond, 5*seconds(math.Exp(p.r.mean))) {
 		l.conclude(s.Ended)
 	}
 }
 
 func (l *Little) conclude(now time.Duration) {
 	p := l.probe
-	l.probe = probe{rest: p.rest}
-	if p.anomaly {
-		l.probe.rest = now + 10*(now-p.since)
+	l.trace(now, "probe", p.r.mean, p.x.mean, p.r.n, "rate", math.Exp(p.rate), p.anomaly)
+	if p.x.mean >= p.rate+math.Log(0.9) && p.limit > 1 {
+		l.probe = probe{limit: p.limit / 2, began: p.began, since: now, rate: p.rate, anomaly: p.anomaly}
+		l.settle(now, p.r.mean)
+		l.name()
+		return
 	}
-	diff := p.r.mean - l.base.mean
-	se := p.r.se()
-	rose := diff > 2*se
-	if math.Abs(diff) > 3*se {
-		l.base.set(p.r.mean)
+	l.probe = probe{}
+	moved := math.Abs(p.r.mean-l.base.mean) > 3*p.r.se()
+	if moved {
+		l.base.set(p.r.n, p.r.mean)
+		l.calm = 0
 	} else {
-		l.base.set(l.base.mean + diff/2)
+		l.base.merge(p.r)
+		l.calm = min(l.calm+1, 10)
 	}
-	if rose && p.x.mean >= p.rate+math.Log(0.9) {
-		l.limit = max(floorLimit, float64(p.limit))
-		l.validated = l.limit
-		l.next = now
-	} else {
-		l.validated = l.limit
-		l.schedule(now, p.r.mean)
+	if want := l.want(p.rate); moved || want < l.limit {
+		l.limit = max(floorLimit, min(l.limit, want))
 	}
+	l.validated = l.limit
+	l.schedule(now, now-p.began)
 	l.crowd = crowd{since: now}
 	l.quiet = quiet{since: now}
+	l.settle(now, p.r.mean)
 	l.name()
 }
 
-// schedule sets when the next probe is due for its own sake, with a jitter of a
-// fifth, so that the probes of many servers do not fall together.
-func (l *Little) schedule(now time.Duration, r float64) {
-	every := max(5*time.Second, 25*seconds(math.Exp(r)))
+// settle passes by what ends soon after a change: of the tries let in since, the
+// quick ones end first.
+func (l *Little) settle(now time.Duration, r float64) {
+	l.settled = now + min(2*seconds(math.Exp(r)), 500*time.Millisecond)
+}
+
+// schedule sets when the next probe may be. One that found something new is soon
+// confirmed; later ones are so far apart that they cost half a percent of the
+// throughput. A jitter of a fifth keeps those of many servers apart.
+func (l *Little) schedule(now, lasted time.Duration) {
+	every := max(time.Second, lasted*time.Duration(min(5<<l.calm, 100)))
+	if l.calm > 4 {
+		every = max(every, 5*time.Second)
+	}
 	l.rng ^= l.rng << 13
 	l.rng ^= l.rng >> 7
 	l.rng ^= l.rng << 17
 	l.next = now + time.Duration(float64(every)*(0.8+0.4*float64(l.rng>>11)/(1<<53)))
+	l.rest = now + min(every, 10*lasted)
 }
 
 // quiet is what was seen while nothing was at the limit.

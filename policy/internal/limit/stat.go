@@ -29,5 +29,11 @@ func (m *mean) add(v, memory float64) {
 	m.mean += (v - m.mean) / m.n
 }
 
-// set puts another value in place, to be refined no faster than by an eighth.
-func (m *mean) set(v float64) { m.n, m.mean = max(m.n, 8), v }
+// set puts another value in place, the mean of n.
+func (m *mean) set(n, v float64) { m.n, m.mean = n, v }
+
+// merge adds all of s.
+func (m *mean) merge(s series) {
+	m.n = min(m.n, 256) + s.n
+	m.mean += (s.mean - m.mean) * s.n / m.n
+}
