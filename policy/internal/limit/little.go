@@ -32,6 +32,7 @@ type Little struct {
 	settled   time.Duration // what ends before saw another limit
 	slots     float64       // how many the service can serve at once
 	next      time.Duration // no probe for its own sake before
+	odd       int           // verdicts in a row that look as if the service had changed
 	calm      int           // probes in a row that found what was known
 	rest      time.Duration // no probe for an anomaly's sake before
 	rng       uint64
@@ -157,7 +158,6 @@ func (l *Little) judge(now time.Duration) {
 	se := c.x.se()
 	gain := 1 / (1 + sq(se/0.15))
 	next := l.limit * min(max(math.Pow(want/l.limit, gain), 0.6), 1.3)
-	standing := 2*c.queued >= c.tries
 	if c.queued == 0 {
 		next = min(next, l.limit)
 	}
@@ -174,11 +174,27 @@ func (l *Little) judge(now time.Duration) {
 		l.validated += (l.limit - l.validated) / 8
 	}
 	l.trace(now, "judge", c.r.mean, c.x.mean, c.r.n, "want", want, "miss", miss, "queued", c.queued)
-	anomaly := miss > 0.2 || want*math.Exp(2*se) < 0.7*l.validated
-	if standing && (now >= l.next || anomaly && now >= l.rest) {
-		l.startProbe(now, c, anomaly)
+	l.odd = l.strange(want*math.Exp(2*se), miss)
+	switch {
+	case 2*c.queued < c.tries:
+	case l.odd >= 2 && now >= l.rest:
+		l.startProbe(now, c, l.limit/2, true)
+	case now >= l.next:
+		l.lookAgain(now, c)
 	}
 	l.name()
+}
+
+// strange counts the verdicts in a row that do not fit what the last probe
+// found; one that is far off counts twice.
+func (l *Little) strange(want, miss float64) int {
+	switch {
+	case want < 0.35*l.validated:
+		return 2
+	case miss > 0.2 || want < 0.7*l.validated:
+		return l.odd + 1
+	}
+	return 0
 }
 
 // want is the limit for a service that does e^x tries per second.

@@ -14,11 +14,27 @@ type probe struct {
 	r       series
 	x       series
 	rate    float64 // ln of throughput before
-	anomaly bool
+	deep    bool    // go on down while throughput stays
+	odd     bool    // the service seems to have changed
 }
 
-func (l *Little) startProbe(now time.Duration, c crowd, anomaly bool) {
-	l.probe = probe{limit: max(1, int(l.limit)/2), began: now, since: now, rate: c.x.mean, anomaly: anomaly}
+// lookAgain probes for its own sake: a few times just below the slots, which
+// costs next to nothing, and then from the half on.
+func (l *Little) lookAgain(now time.Duration, c crowd) {
+	if l.calm < deepAfter {
+		l.startProbe(now, c, 0.85*l.slots, false)
+		return
+	}
+	l.startProbe(now, c, l.limit/2, true)
+}
+
+// deepAfter is how many probes must have found what was known before one looks
+// deeper.
+const deepAfter = 4
+
+func (l *Little) startProbe(now time.Duration, c crowd, limit float64, deep bool) {
+	limit = min(max(1, limit), l.limit)
+	l.probe = probe{limit: int(limit), began: now, since: now, rate: c.x.mean, deep: deep, odd: l.odd >= 2}
 	l.settle(now, c.r.mean)
 }
 
@@ -42,15 +58,15 @@ func (l *Little) probing(s Sample, d float64) {
 
 func (l *Little) conclude(now time.Duration) {
 	p := l.probe
-	l.trace(now, "probe", p.r.mean, p.x.mean, p.r.n, "rate", math.Exp(p.rate), p.anomaly)
-	if p.x.mean >= p.rate+math.Log(0.9) && p.limit > 1 {
-		l.probe = probe{limit: p.limit / 2, began: p.began, since: now, rate: p.rate, anomaly: p.anomaly}
+	l.trace(now, "probe", p.r.mean, p.x.mean, p.r.n, "rate", math.Exp(p.rate), p.deep)
+	if p.deep && p.x.mean >= p.rate+math.Log(0.9) && p.limit > 1 {
+		l.probe = probe{limit: p.limit / 2, began: p.began, since: now, rate: p.rate, deep: true, odd: p.odd}
 		l.settle(now, p.r.mean)
 		l.name()
 		return
 	}
 	l.probe = probe{}
-	moved := math.Abs(p.r.mean-l.base.mean) > 3*p.r.se()
+	moved := p.odd || math.Abs(p.r.mean-l.base.mean) > 3*p.r.se()
 	if moved {
 		l.base.set(p.r.n, p.r.mean)
 		l.calm = 0
@@ -76,12 +92,12 @@ func (l *Little) settle(now time.Duration, r float64) {
 }
 
 // schedule sets when the next probe may be. One that found something new is soon
-// confirmed; later ones are so far apart that they cost half a percent of the
+// confirmed; the deep ones are so far apart that they cost half a percent of the
 // throughput. A jitter of a fifth keeps those of many servers apart.
 func (l *Little) schedule(now, lasted time.Duration) {
-	every := max(time.Second, lasted*time.Duration(min(5<<l.calm, 100)))
-	if l.calm > 4 {
-		every = max(every, 5*time.Second)
+	every := max(time.Second, lasted*time.Duration(5<<l.calm))
+	if l.calm >= deepAfter {
+		every = max(5*time.Second, 100*lasted)
 	}
 	l.rng ^= l.rng << 13
 	l.rng ^= l.rng >> 7
