@@ -151,7 +151,7 @@ func (b *CircuitBreaker) admitClosed(ctx context.Context, e *epoch) Permit {
 }
 
 // end takes a permit back. See Permit.Done.
-func (b *CircuitBreaker) end(ctx context.Context, g grant, o Outcome) {
+func (b *CircuitBreaker) end(ctx context.Context, g *grant, o Outcome) {
 	slow := b.slow(g)
 	if g.trial != 0 {
 		if slow && o == Success {
@@ -169,7 +169,7 @@ func (b *CircuitBreaker) end(ctx context.Context, g grant, o Outcome) {
 	}
 }
 
-func (b *CircuitBreaker) slow(g grant) bool {
+func (b *CircuitBreaker) slow(g *grant) bool {
 	if g.began == 0 {
 		return false
 	}

@@ -182,7 +182,7 @@ func (b *CircuitBreaker) enter(next *epoch) {
 }
 
 // endTrial is the end of a trial, without mu.
-func (b *CircuitBreaker) endTrial(ctx context.Context, g grant, o Outcome) {
+func (b *CircuitBreaker) endTrial(ctx context.Context, g *grant, o Outcome) {
 	b.mu.Lock()
 	e := b.epoch.Load()
 	if e != g.epoch || !b.endSlot(g.trial) {

@@ -165,9 +165,9 @@ func (c *Concurrency) permit(place bulkhead.Place) Permit {
 }
 
 // end implements owner.
-func (c *Concurrency) end(ctx context.Context, g grant, o Outcome) {
+func (c *Concurrency) end(ctx context.Context, g *grant, o Outcome) {
 	if g.paused {
-		c.bulkhead.Quit()
+		c.bulkhead.Quit(g.place)
 		return
 	}
 	result := limit.Dropped

@@ -37,8 +37,7 @@ func (p Permit) Done(ctx context.Context, o Outcome) {
 	if p.slot == nil || !p.slot.round.CompareAndSwap(p.round(), p.round()+1) {
 		return
 	}
-	g := p.slot.grant
-	p.slot.grant = grant{}
+	g := &p.slot.grant
 	if p.timed() {
 		g.responded = p.slot.responded.Swap(0)
 	}
@@ -46,8 +45,9 @@ func (p Permit) Done(ctx context.Context, o Outcome) {
 		g.paused = p.slot.paused.Load()
 		g.excluded = time.Duration(p.slot.excluded.Load())
 	}
-	slots.Put(p.slot)
 	g.owner.end(ctx, g, o)
+	p.slot.grant = grant{}
+	slots.Put(p.slot)
 }
 
 // Trial reports whether the try is one of the few by which an open breaker
@@ -98,12 +98,12 @@ func NewPermit(done func(context.Context, Outcome)) Permit {
 
 // owner is the policy that a permit goes back to.
 type owner interface {
-	end(ctx context.Context, g grant, o Outcome)
+	end(ctx context.Context, g *grant, o Outcome)
 }
 
 type ownerFunc func(context.Context, Outcome)
 
-func (f ownerFunc) end(ctx context.Context, _ grant, o Outcome) { f(ctx, o) }
+func (f ownerFunc) end(ctx context.Context, _ *grant, o Outcome) { f(ctx, o) }
 
 // grant is what a policy noted when it gave out a permit.
 type grant struct {

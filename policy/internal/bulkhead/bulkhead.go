@@ -19,14 +19,15 @@ type Bulkhead struct {
 	origin  time.Time
 	state   atomic.Int64 // an [Occupancy]; who queues changes only under mu
 	most    atomic.Int64 // the limit; changes only under mu
-	paused  atomic.Int64 // tries that have lent their place
-	teacher atomic.Pointer[teacher]
-	drained chan struct{} // closed when nobody is left after Close; under mu
+	teacher atomic.Pointer[teacher] // changes only under mu
+	tries   atomic.Uint64           // counted for a [limit.Starter]
+	drained chan struct{}           // closed when nobody is left after Close; under mu
 
 	mu sync.Mutex
 	// Guarded by mu:
 	bounds limit.Bounds
 	line   line
+	paused int // tries that have lent their place
 }
 
 // New returns an empty bulkhead with the bounds that alg names.
@@ -58,7 +59,9 @@ func (b *Bulkhead) Occupancy() Occupancy { return Occupancy(b.state.Load()) }
 
 // Idle reports whether nobody is in flight and nobody waits.
 func (b *Bulkhead) Idle() bool {
-	return b.Occupancy()&^shut == 0 && b.paused.Load() == 0
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Occupancy()&^shut == 0 && b.paused == 0
 }
 
 // Limit of tries in flight.
@@ -85,7 +88,7 @@ func (b *Bulkhead) Enter(ctx context.Context) (Place, Occupancy, bool) {
 		return Place{}, o, true
 	}
 	p := Place{inFlight: int32(o.InFlight()), granted: b.now(), deadline: b.deadline(ctx)}
-	return t.start(p), o, true
+	return b.start(t, p), o, true
 }
 
 func (b *Bulkhead) enter() (Occupancy, bool) {
@@ -111,32 +114,47 @@ func (b *Bulkhead) Exit(p Place, r limit.Result, excluded time.Duration) bool {
 func (b *Bulkhead) release() {
 	for o := b.Occupancy(); o.Queued() == 0; o = b.Occupancy() {
 		if b.state.CompareAndSwap(int64(o), int64(o-1)) {
-			b.left(o - 1)
+			if o-1 == shut {
+				b.left()
+			}
 			return
 		}
 	}
 	b.mu.Lock()
-	defer b.mu.Unlock()
+	b.giveUp()
+	b.mu.Unlock()
+	b.left() // Close may have emptied the queue meanwhile
+}
+
+// giveUp gives a place up to those who wait; mu must be held.
+func (b *Bulkhead) giveUp() {
 	b.state.Add(-1)
 	b.handOn()
 }
 
 // Pause lends the place of a try to others.
 func (b *Bulkhead) Pause() {
-	b.paused.Add(1)
-	b.release()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.paused++
+	b.giveUp()
 }
 
 // Resume takes a place back that was lent, over the limit if need be.
 func (b *Bulkhead) Resume() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.paused--
 	b.state.Add(1)
-	b.paused.Add(-1)
 }
 
-// Quit ends a try whose place is lent.
-func (b *Bulkhead) Quit() {
-	b.paused.Add(-1)
-	b.left(b.Occupancy())
+// Quit ends a try whose place is lent. Nothing is learned from it.
+func (b *Bulkhead) Quit(p Place) {
+	b.learn(p, limit.Dropped, 0)
+	b.mu.Lock()
+	b.paused--
+	b.mu.Unlock()
+	b.left()
 }
 
 // Close refuses everyone from now on, those who wait too. The channel is closed
@@ -150,17 +168,17 @@ func (b *Bulkhead) Close() <-chan struct{} {
 		b.take(q, Closed)
 	}
 	b.mu.Unlock()
-	b.left(b.Occupancy())
+	b.left()
 	return b.drained
 }
 
 // left tells Close when the last one has left.
-func (b *Bulkhead) left(o Occupancy) {
-	if o != shut || b.paused.Load() != 0 {
-		return
-	}
+func (b *Bulkhead) left() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.Occupancy() != shut || b.paused != 0 {
+		return
+	}
 	select {
 	case <-b.drained:
 	default:

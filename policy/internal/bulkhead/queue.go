@@ -53,7 +53,7 @@ func (b *Bulkhead) Wait(ctx context.Context, rank Rank) (Place, Verdict) {
 		place, verdict = q.place, q.verdict
 	}
 	if t := b.teacher.Load(); t != nil && verdict == Admitted {
-		place = t.start(place)
+		place = b.start(t, place)
 	}
 	return place, verdict
 }

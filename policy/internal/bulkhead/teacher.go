@@ -2,7 +2,6 @@ package bulkhead
 
 import (
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/magnetar-go/magnetar/policy/internal/limit"
@@ -11,7 +10,6 @@ import (
 // teacher tells an algorithm of the tries.
 type teacher struct {
 	starter limit.Starter // the algorithm, if it must see them begin
-	tries   atomic.Uint64
 
 	mu sync.Mutex
 	// Guarded by mu:
@@ -22,19 +20,19 @@ type teacher struct {
 // Follow makes alg the one that names the bounds. Those in flight stay.
 func (b *Bulkhead) Follow(alg limit.Algorithm) {
 	bounds := alg.Bounds()
-	if _, fixed := alg.(limit.Fixed); fixed {
-		b.teacher.Store(nil)
-	} else {
-		starter, _ := alg.(limit.Starter)
-		b.teacher.Store(&teacher{starter: starter, algorithm: alg, named: bounds})
+	var t *teacher
+	if _, fixed := alg.(limit.Fixed); !fixed {
+		t = &teacher{algorithm: alg, named: bounds}
+		t.starter, _ = alg.(limit.Starter)
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.teacher.Store(t)
 	b.hold(bounds)
 }
 
-// hold keeps to bounds from now on.
+// hold keeps to bounds from now on; mu must be held.
 func (b *Bulkhead) hold(bounds limit.Bounds) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.bounds = bounds
 	b.most.Store(int64(bounds.Limit))
 	b.handOn()
@@ -59,16 +57,23 @@ func (b *Bulkhead) learn(p Place, r limit.Result, excluded time.Duration) bool {
 		return false
 	}
 	t.named = bounds
-	b.hold(bounds) // in the order in which they were named
+	b.mu.Lock() // while t.mu is held: bounds are held in the order in which they were named
+	defer b.mu.Unlock()
+	if b.teacher.Load() != t {
+		return false // another algorithm has taken over
+	}
+	b.hold(bounds)
 	return bounds.Limit != old.Limit
 }
 
-func (t *teacher) start(p Place) Place {
-	if t.starter != nil {
-		p.try = t.tries.Add(1)
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		t.starter.Start(p.try)
+// start tells the algorithm of a try, where it must know.
+func (b *Bulkhead) start(t *teacher, p Place) Place {
+	if t.starter == nil || p.inFlight == 0 {
+		return p
 	}
+	p.try = b.tries.Add(1)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.starter.Start(p.try)
 	return p
 }

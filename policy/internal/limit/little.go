@@ -47,7 +47,7 @@ const (
 // NewLittle returns a [Little] whose queue holds up to maxQueue for up to
 // maxWait; zero leaves either to it, a negative maxWait means for ever.
 func NewLittle(maxQueue int, maxWait time.Duration) *Little {
-	l := &Little{maxQueue: maxQueue, maxWait: maxWait, limit: startLimit, validated: startLimit, rng: 1}
+	l := &Little{maxQueue: maxQueue, maxWait: maxWait, limit: startLimit, validated: startLimit, calm: deepAfter, rng: 1}
 	l.name()
 	return l
 }
@@ -177,7 +177,7 @@ func (l *Little) judge(now time.Duration) {
 	l.odd = l.strange(want*math.Exp(2*se), miss)
 	switch {
 	case 2*c.queued < c.tries:
-	case l.odd >= 2 && now >= l.rest:
+	case l.odd >= veryOdd, l.odd >= 2 && now >= l.rest:
 		l.startProbe(now, c, l.limit/2, true)
 	case now >= l.next:
 		l.lookAgain(now, c)
@@ -185,12 +185,15 @@ func (l *Little) judge(now time.Duration) {
 	l.name()
 }
 
+// veryOdd is so far off that nothing more need be seen.
+const veryOdd = 100
+
 // strange counts the verdicts in a row that do not fit what the last probe
-// found; one that is far off counts twice.
+// found.
 func (l *Little) strange(want, miss float64) int {
 	switch {
 	case want < 0.35*l.validated:
-		return 2
+		return veryOdd
 	case miss > 0.2 || want < 0.7*l.validated:
 		return l.odd + 1
 	}
