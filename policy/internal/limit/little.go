@@ -30,9 +30,11 @@ type Little struct {
 	crowd     crowd   // what was seen at the limit since the last verdict
 	probe     probe
 	settled   time.Duration // what ends before saw another limit
-	slots     float64       // how many the service can serve at once
+	slots     float64       // how many the service can serve at once, by the last verdict
+	proven    float64       // and by the last probe
 	next      time.Duration // no probe for its own sake before
-	odd       int           // verdicts in a row that look as if the service had changed
+	trend     float64       // what the verdicts of late wanted
+	misses    float64       // share of late that ended too late
 	calm      int           // probes in a row that found what was known
 	rest      time.Duration // no probe for an anomaly's sake before
 	rng       uint64
@@ -47,7 +49,7 @@ const (
 // NewLittle returns a [Little] whose queue holds up to maxQueue for up to
 // maxWait; zero leaves either to it, a negative maxWait means for ever.
 func NewLittle(maxQueue int, maxWait time.Duration) *Little {
-	l := &Little{maxQueue: maxQueue, maxWait: maxWait, limit: startLimit, validated: startLimit, calm: deepAfter, rng: 1}
+	l := &Little{maxQueue: maxQueue, maxWait: maxWait, limit: startLimit, validated: startLimit, trend: startLimit, calm: deepAfter, rng: 1}
 	l.name()
 	return l
 }
@@ -170,34 +172,25 @@ func (l *Little) judge(now time.Duration) {
 		floor = floorLimit
 	}
 	l.limit = max(next, floor)
-	if l.limit > l.validated {
-		l.validated += (l.limit - l.validated) / 8
-	}
 	l.trace(now, "judge", c.r.mean, c.x.mean, c.r.n, "want", want, "miss", miss, "queued", c.queued)
-	l.odd = l.strange(want*math.Exp(2*se), miss)
+	l.trend += (want - l.trend) / 4
+	l.misses += (miss - l.misses) / 4
+	if seen := min(l.trend, l.limit); seen > l.validated {
+		l.validated += (seen - l.validated) / 8
+	} else {
+		l.validated += (seen - l.validated) / 64
+	}
+	veryOdd := want*math.Exp(2*se) < 0.35*l.validated
+	odd := l.trend < 0.75*l.validated || l.misses > 0.2
 	switch {
 	case 2*c.queued < c.tries:
-	case l.odd >= veryOdd, l.odd >= 2 && now >= l.rest:
+	case veryOdd, odd && now >= l.rest:
 		l.startProbe(now, c, l.limit/2, true)
+		l.probe.odd = true
 	case now >= l.next:
 		l.lookAgain(now, c)
 	}
 	l.name()
-}
-
-// veryOdd is so far off that nothing more need be seen.
-const veryOdd = 100
-
-// strange counts the verdicts in a row that do not fit what the last probe
-// found.
-func (l *Little) strange(want, miss float64) int {
-	switch {
-	case want < 0.35*l.validated:
-		return veryOdd
-	case miss > 0.2 || want < 0.7*l.validated:
-		return l.odd + 1
-	}
-	return 0
 }
 
 // want is the limit for a service that does e^x tries per second.
@@ -229,7 +222,7 @@ func (l *Little) name() {
 	if l.maxWait != 0 {
 		b.Wait = l.maxWait
 	}
-	b.Standing = max(2*took, 20*time.Millisecond)
+	b.Standing = max(took, 10*time.Millisecond)
 	if l.deadline.n > 0 {
 		b.Standing = min(b.Standing, max(0, seconds(l.deadline.mean)-2*took)/4)
 	}

@@ -22,7 +22,7 @@ type probe struct {
 // costs next to nothing, and then from the half on.
 func (l *Little) lookAgain(now time.Duration, c crowd) {
 	if l.calm < deepAfter {
-		l.startProbe(now, c, 0.85*l.slots, false)
+		l.startProbe(now, c, 0.85*l.proven, false)
 		return
 	}
 	l.startProbe(now, c, l.limit/2, true)
@@ -34,7 +34,7 @@ const deepAfter = 4
 
 func (l *Little) startProbe(now time.Duration, c crowd, limit float64, deep bool) {
 	limit = min(max(1, limit), l.limit)
-	l.probe = probe{limit: int(limit), began: now, since: now, rate: c.x.mean, deep: deep, odd: l.odd >= 2}
+	l.probe = probe{limit: int(limit), began: now, since: now, rate: c.x.mean, deep: deep}
 	l.settle(now, c.r.mean)
 }
 
@@ -77,7 +77,8 @@ func (l *Little) conclude(now time.Duration) {
 	if want := l.want(p.rate); moved || want < l.limit {
 		l.limit = max(floorLimit, min(l.limit, want))
 	}
-	l.validated = l.limit
+	l.validated, l.trend, l.misses = l.limit, l.limit, 0
+	l.proven = l.slots
 	l.schedule(now, now-p.began)
 	l.crowd = crowd{since: now}
 	l.quiet = quiet{since: now}

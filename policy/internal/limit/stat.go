@@ -34,6 +34,6 @@ func (m *mean) set(n, v float64) { m.n, m.mean = n, v }
 
 // merge adds all of s.
 func (m *mean) merge(s series) {
-	m.n = min(m.n, 256) + s.n
+	m.n = min(m.n, 64) + s.n
 	m.mean += (s.mean - m.mean) * s.n / m.n
 }
