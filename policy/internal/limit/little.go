@@ -26,7 +26,8 @@ type Little struct {
 	validated float64 // the limit by the last probe
 	base      mean    // ln of how long a try takes in a service that is not crowded
 	deadline  mean    // how long callers wait, in seconds
-	recent    float64 // ln of how long a try took at the last verdict
+	recent    float64 // ln of how long a try takes at the limit of late
+	rate      float64 // ln of tries per second, likewise
 	crowd     crowd   // what was seen at the limit since the last verdict
 	probe     probe
 	settled   time.Duration // what ends before saw another limit
@@ -152,7 +153,7 @@ func (c *crowd) ripe(now time.Duration, limit float64) bool {
 func (l *Little) judge(now time.Duration) {
 	c := l.crowd
 	l.crowd = crowd{since: now}
-	l.recent = c.r.mean
+	l.follow(c)
 	if l.base.n == 0 || c.r.mean < l.base.mean-3*c.r.se() {
 		l.base.set(c.r.n, c.r.mean)
 	}
@@ -191,6 +192,17 @@ func (l *Little) judge(now time.Duration) {
 		l.lookAgain(now, c)
 	}
 	l.name()
+}
+
+// follow smooths what is seen at the limit, over a few verdicts or, when it has
+// changed by far, none.
+func (l *Little) follow(c crowd) {
+	if math.Abs(c.r.mean-l.recent) > 1 {
+		l.recent, l.rate = c.r.mean, c.x.mean
+		return
+	}
+	l.recent += (c.r.mean - l.recent) / 4
+	l.rate += (c.x.mean - l.rate) / 4
 }
 
 // want is the limit for a service that does e^x tries per second.

@@ -34,7 +34,7 @@ const deepAfter = 4
 
 func (l *Little) startProbe(now time.Duration, c crowd, limit float64, deep bool) {
 	limit = min(max(1, limit), l.limit)
-	l.probe = probe{limit: int(limit), began: now, since: now, rate: c.x.mean, deep: deep}
+	l.probe = probe{limit: int(limit), began: now, since: now, rate: l.rate, deep: deep}
 	l.settle(now, c.r.mean)
 }
 
@@ -59,19 +59,23 @@ func (l *Little) probing(s Sample, d float64) {
 func (l *Little) conclude(now time.Duration) {
 	p := l.probe
 	l.trace(now, "probe", p.r.mean, p.x.mean, p.r.n, "rate", math.Exp(p.rate), p.deep)
-	if p.deep && p.x.mean >= p.rate+math.Log(0.9) && p.limit > 1 {
+	if p.deep && p.x.mean >= p.rate+math.Log(0.8) && p.limit > 1 {
 		l.probe = probe{limit: p.limit / 2, began: p.began, since: now, rate: p.rate, deep: true, odd: p.odd}
 		l.settle(now, p.r.mean)
 		l.name()
 		return
 	}
 	l.probe = probe{}
-	moved := p.odd || math.Abs(p.r.mean-l.base.mean) > 3*p.r.se()
+	found := p.r
+	if p.r.mean > l.recent-p.r.se() {
+		found.mean = max(p.r.mean, l.recent) // nobody was in another's way at the limit either
+	}
+	moved := p.odd || l.proven == 0 || math.Abs(found.mean-l.base.mean) > 3*p.r.se()
 	if moved {
-		l.base.set(p.r.n, p.r.mean)
+		l.base.set(found.n, found.mean)
 		l.calm = 0
 	} else {
-		l.base.merge(p.r)
+		l.base.merge(found)
 		l.calm = min(l.calm+1, 10)
 	}
 	if want := l.want(p.rate); moved || want < l.limit {
@@ -104,7 +108,7 @@ func (l *Little) schedule(now, lasted time.Duration) {
 	l.rng ^= l.rng >> 7
 	l.rng ^= l.rng << 17
 	l.next = now + time.Duration(float64(every)*(0.8+0.4*float64(l.rng>>11)/(1<<53)))
-	l.rest = now + min(every, 10*lasted)
+	l.rest = now + min(every, lasted*time.Duration(3+l.calm))
 }
 
 // quiet is what was seen while nothing was at the limit.
