@@ -154,6 +154,9 @@ func (l *Little) judge(now time.Duration) {
 	c := l.crowd
 	l.crowd = crowd{since: now}
 	l.follow(c)
+	if l.next == 0 {
+		l.next = now + time.Second // the first verdicts are on the quick ones
+	}
 	if l.base.n == 0 || c.r.mean < l.base.mean-3*c.r.se() {
 		l.base.set(c.r.n, c.r.mean)
 	}
@@ -173,7 +176,6 @@ func (l *Little) judge(now time.Duration) {
 		floor = floorLimit
 	}
 	l.limit = max(next, floor)
-	l.trace(now, "judge", c.r.mean, c.x.mean, c.r.n, "want", want, "miss", miss, "queued", c.queued)
 	l.trend += (want - l.trend) / 4
 	l.misses += (miss - l.misses) / 4
 	if seen := min(l.trend, l.limit); seen > l.validated {

@@ -58,7 +58,6 @@ func (l *Little) probing(s Sample, d float64) {
 
 func (l *Little) conclude(now time.Duration) {
 	p := l.probe
-	l.trace(now, "probe", p.r.mean, p.x.mean, p.r.n, "rate", math.Exp(p.rate), p.deep)
 	if p.deep && p.x.mean >= p.rate+math.Log(0.8) && p.limit > 1 {
 		l.probe = probe{limit: p.limit / 2, began: p.began, since: now, rate: p.rate, deep: true, odd: p.odd}
 		l.settle(now, p.r.mean)
