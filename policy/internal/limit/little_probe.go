@@ -5,94 +5,111 @@ import (
 	"time"
 )
 
-// probe is a look at the service at half the limit, at a quarter, and so on
-// until throughput falls: there nobody is in another's way.
+// probe is a look at the service at a lower limit.
 type probe struct {
-	limit   int // while it lasts; else zero
-	began   time.Duration
-	since   time.Duration // of the present limit
-	r       series
-	x       series
-	rate    float64 // ln of throughput before
-	deep    bool    // go on down while throughput stays
-	odd     bool    // the service seems to have changed
+	limit int // while it lasts; else zero
+	kind  probeKind
+	began time.Duration
+	since time.Duration // of the present limit
+	took  series        // as of a crowd
+	rate  series
+	usual usual // at the limit before
 }
 
-// lookAgain probes for its own sake: a few times just below the slots, which
-// costs next to nothing, and then from the half on.
-func (l *Little) lookAgain(now time.Duration, c crowd) {
-	if l.calm < deepAfter {
-		l.startProbe(now, c, 0.85*l.proven, false)
-		return
-	}
-	l.startProbe(now, c, l.limit/2, true)
-}
+// probeKind is why a probe is made, and how low it goes.
+type probeKind uint8
 
-// deepAfter is how many probes must have found what was known before one looks
-// deeper.
+const (
+	shallow probeKind = iota // just below the slots, which costs next to nothing
+	deep                     // from half the limit down, until throughput falls
+	changed                  // likewise, and what was known before counts no more
+)
+
+// deepAfter is how many probes must have found what was known before one goes
+// deep for its own sake.
 const deepAfter = 4
 
-func (l *Little) startProbe(now time.Duration, c crowd, limit float64, deep bool) {
-	limit = min(max(1, limit), l.limit)
-	l.probe = probe{limit: int(limit), began: now, since: now, rate: l.rate, deep: deep}
-	l.settle(now, c.r.mean)
-}
-
-// probing takes in a try while a probe lasts. Only those let in since count; the
-// first to end are the quick ones, so it waits for twice as many as fit.
-func (l *Little) probing(s Sample, d float64) {
-	p := &l.probe
-	if s.Granted >= p.since && s.Ended >= l.settled {
-		p.r.add(d)
-		p.x.add(math.Log(float64(s.InFlight)) - d)
-	}
-	n, lasted := p.r.n, s.Ended-l.settled
-	if n < 8 {
-		return
-	}
-	clear := n >= float64(2*p.limit) && (p.x.se() <= 0.12 || n >= 64)
-	if clear || lasted >= max(500*time.Millisecond, 5*seconds(math.Exp(p.r.mean))) {
-		l.conclude(s.Ended)
-	}
-}
-
-func (l *Little) conclude(now time.Duration) {
-	p := l.probe
-	if p.deep && p.x.mean >= p.rate+math.Log(0.8) && p.limit > 1 {
-		l.probe = probe{limit: p.limit / 2, began: p.began, since: now, rate: p.rate, deep: true, odd: p.odd}
-		l.settle(now, p.r.mean)
-		l.name()
-		return
-	}
-	l.probe = probe{}
-	found := p.r
-	if p.r.mean > l.recent-p.r.se() {
-		found.mean = max(p.r.mean, l.recent) // nobody was in another's way at the limit either
-	}
-	moved := p.odd || l.proven == 0 || math.Abs(found.mean-l.base.mean) > 3*p.r.se()
-	if moved {
-		l.base.set(found.n, found.mean)
-		l.calm = 0
-	} else {
-		l.base.merge(found)
-		l.calm = min(l.calm+1, 10)
-	}
-	if want := l.want(p.rate); moved || want < l.limit {
-		l.limit = max(floorLimit, min(l.limit, want))
-	}
-	l.validated, l.trend, l.misses = l.limit, l.limit, 0
-	l.proven = l.slots
-	l.schedule(now, now-p.began)
-	l.crowd = crowd{since: now}
-	l.quiet = quiet{since: now}
-	l.settle(now, p.r.mean)
-	l.name()
+func (l *Little) begin(now time.Duration, at float64, kind probeKind) {
+	l.probe = probe{limit: int(min(max(1, at), l.limit)), kind: kind, began: now, since: now, usual: l.usual}
+	l.settle(now, l.usual.took)
 }
 
 // settle passes by what ends soon after a change: of the tries let in since, the
 // quick ones end first.
-func (l *Little) settle(now time.Duration, r float64) {
-	l.settled = now + min(2*seconds(math.Exp(r)), 500*time.Millisecond)
+func (l *Little) settle(now time.Duration, took float64) {
+	l.settled = now + min(2*seconds(math.Exp(took)), 500*time.Millisecond)
+}
+
+// look takes in a try while a probe lasts; only those let in since count. One
+// that is never answered, because nobody comes any more, is given up.
+func (l *Little) look(s Sample, took float64) {
+	p := &l.probe
+	if s.Ended-p.since > l.stale() {
+		l.end(s.Ended, l.usual.took)
+		return
+	}
+	if s.Granted >= p.since && s.Ended >= l.settled {
+		p.took.add(took)
+		p.rate.add(math.Log(float64(s.InFlight)) - took)
+	}
+	switch {
+	case !p.ripe(s.Ended - l.settled):
+	case p.kind != shallow && p.limit > 1 && p.rate.mean >= p.usual.rate+math.Log(0.8):
+		l.deeper(s.Ended)
+	default:
+		l.conclude(s.Ended)
+	}
+}
+
+func (p *probe) ripe(lasted time.Duration) bool {
+	n := p.took.n
+	if n < 8 {
+		return false
+	}
+	clear := n >= float64(2*p.limit) && (n >= 64 || p.rate.se() <= 0.12)
+	return clear || lasted >= max(500*time.Millisecond, 5*seconds(math.Exp(p.took.mean)))
+}
+
+// deeper goes on at half the limit of the probe.
+func (l *Little) deeper(now time.Duration) {
+	took := l.probe.took.mean
+	l.probe.limit /= 2
+	l.probe.since = now
+	l.probe.took, l.probe.rate = series{}, series{}
+	l.settle(now, took)
+	l.name()
+}
+
+// conclude makes the base of what a probe has found.
+func (l *Little) conclude(now time.Duration) {
+	p := l.probe
+	found, se := p.took, p.took.se()
+	if found.mean > p.usual.took-se {
+		found.mean = max(found.mean, p.usual.took) // nobody was in another's way at the limit either
+	}
+	if p.kind == changed || l.proven == 0 || math.Abs(found.mean-l.base.mean) > 3*se {
+		l.base.set(found.n, found.mean)
+		l.calm = 0
+	} else {
+		l.base.merge(found)
+		l.calm = min(l.calm+1, deepAfter)
+	}
+	want := l.want(p.usual.rate)
+	l.limit = max(floorLimit, min(l.limit, want))
+	l.proven = l.slots
+	l.validated, l.usual.want, l.usual.miss = l.limit, l.limit, 0
+	l.end(now, p.took.mean)
+}
+
+// end returns to the limit.
+func (l *Little) end(now time.Duration, took float64) {
+	lasted := now - l.probe.began
+	l.probe = probe{}
+	l.crowd = crowd{since: now}
+	l.quiet = quiet{since: now}
+	l.schedule(now, lasted)
+	l.settle(now, took)
+	l.name()
 }
 
 // schedule sets when the next probe may be. One that found something new is soon
@@ -108,27 +125,4 @@ func (l *Little) schedule(now, lasted time.Duration) {
 	l.rng ^= l.rng << 17
 	l.next = now + time.Duration(float64(every)*(0.8+0.4*float64(l.rng>>11)/(1<<53)))
 	l.rest = now + min(every, lasted*time.Duration(3+l.calm))
-}
-
-// quiet is what was seen while nothing was at the limit.
-type quiet struct {
-	since time.Duration
-	n     int
-	peak  int
-}
-
-// idle lets a limit that nothing comes near sink towards what is needed, so that
-// a sudden crowd does not find more room than there is.
-func (l *Little) idle(s Sample) {
-	q := &l.quiet
-	q.n++
-	q.peak = max(q.peak, s.InFlight)
-	if q.n < 8 || s.Ended-q.since < time.Second {
-		return
-	}
-	if target := 1.25*float64(q.peak) + 2; target < l.limit {
-		l.limit -= 0.3 * (l.limit - target)
-		l.name()
-	}
-	*q = quiet{since: s.Ended}
 }
