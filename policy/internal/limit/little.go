@@ -52,7 +52,7 @@ const (
 func NewLittle(maxQueue int, maxWait time.Duration) *Little {
 	l := &Little{
 		maxQueue: maxQueue, maxWait: maxWait,
-		limit: startLimit, validated: startLimit, usual: usual{want: startLimit},
+		limit: startLimit, validated: startLimit, usual: usual{took: math.Inf(-1), want: startLimit},
 		calm: deepAfter, rng: 1,
 	}
 	l.name()
@@ -80,6 +80,7 @@ func (l *Little) Learn(s Sample) {
 	default:
 		if 2*s.InFlight <= l.roomy() && s.Queued == 0 {
 			l.base.add(took, 64)
+			l.renameIfFar()
 		}
 		l.awayFromLimit(s)
 	}
@@ -129,6 +130,13 @@ func (l *Little) want(x float64) float64 {
 		want = min(want, max(0.5*l.deadline.mean*math.Exp(x), 1.12*l.slots+0.5))
 	}
 	return want
+}
+
+// renameIfFar follows a base that moves away from the limit.
+func (l *Little) renameIfFar() {
+	if l.bounds.Typical == 0 || math.Abs(max(l.base.mean, l.usual.took)-math.Log(l.bounds.Typical.Seconds())) > 0.1 {
+		l.name()
+	}
 }
 
 // name makes the bounds of what is known.

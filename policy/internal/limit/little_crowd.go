@@ -13,6 +13,7 @@ type crowd struct {
 	tries  int
 	missed int // that ended too late though they had not waited for long
 	queued int // that left others waiting, or had waited themselves
+	away   int // meanwhile, away from the limit
 }
 
 // usual is what was seen at the limit of late, over a few verdicts.
@@ -79,7 +80,7 @@ func (l *Little) judge(now time.Duration) {
 	want := l.want(c.rate.mean)
 	l.follow(c, want)
 	l.move(c, want)
-	if 2*c.queued >= c.tries {
+	if 2*c.queued >= c.tries && 4*c.away <= c.tries {
 		l.doubt(now, c, want)
 	}
 	l.name()
@@ -107,8 +108,11 @@ func (l *Little) move(c crowd, want float64) {
 	if want < l.limit {
 		want = min(l.limit, max(want, l.usual.want))
 	}
-	noise := c.rate.se() / 0.15
-	to := l.limit * min(max(math.Pow(want/l.limit, 1/(1+noise*noise)), 0.6), 1.3)
+	noise, most := c.rate.se()/0.15, 1.3
+	if l.proven == 0 {
+		most = 2 // a fresh start: nobody knows yet how large the service is
+	}
+	to := l.limit * min(max(math.Pow(want/l.limit, 1/(1+noise*noise)), 0.6), most)
 	if c.queued == 0 {
 		to = min(to, l.limit)
 	}
