@@ -26,6 +26,7 @@ type Little struct {
 	limit    float64
 	slots    float64 // how many the service serves at once, by the last verdict
 	base     mean    // ln of the seconds that a try takes in a service that is not crowded
+	spread   float64 // how much tries differ, from 0 to 1, which is as exponential times do
 	deadline mean    // seconds that callers wait
 
 	crowd crowd // at the limit since the last verdict
@@ -52,7 +53,7 @@ const (
 func NewLittle(maxQueue int, maxWait time.Duration) *Little {
 	l := &Little{
 		maxQueue: maxQueue, maxWait: maxWait,
-		limit: startLimit, validated: startLimit, usual: usual{took: math.Inf(-1), want: startLimit},
+		limit: startLimit, spread: 1, validated: startLimit, usual: usual{took: math.Inf(-1), want: startLimit},
 		calm: deepAfter, rng: 1,
 	}
 	l.name()
@@ -122,10 +123,13 @@ func (l *Little) learnDeadline(s Sample) {
 	}
 }
 
-// want is the limit for a service that does e^x tries per second.
+// want is the limit for a service that does e^x tries per second: a little above
+// its slots where all tries take alike, and the farther the more they differ, so
+// that none of the slots is ever left without.
 func (l *Little) want(x float64) float64 {
 	l.slots = math.Exp(l.base.mean + x)
-	want := 1.5*l.slots + math.Sqrt(l.slots)
+	even := 1.1*l.slots + 0.5
+	want := even + l.spread*(1.5*l.slots+math.Sqrt(l.slots)-even)
 	if l.deadline.n > 0 {
 		want = min(want, max(0.5*l.deadline.mean*math.Exp(x), 1.12*l.slots+0.5))
 	}

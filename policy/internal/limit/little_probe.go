@@ -84,6 +84,7 @@ func (l *Little) deeper(now time.Duration) {
 func (l *Little) conclude(now time.Duration) {
 	p := l.probe
 	found, se := p.took, p.took.se()
+	l.spread += (min(1, found.sd()/exponentialSD) - l.spread) / 2
 	if found.mean > p.usual.took-se {
 		found.mean = max(found.mean, p.usual.took) // nobody was in another's way at the limit either
 	}
@@ -100,6 +101,9 @@ func (l *Little) conclude(now time.Duration) {
 	l.validated, l.usual.want, l.usual.miss = l.limit, l.limit, 0
 	l.end(now, p.took.mean)
 }
+
+// exponentialSD is the standard deviation of the logarithm of exponential times.
+const exponentialSD = math.Pi / 2.449489742783178
 
 // end returns to the limit.
 func (l *Little) end(now time.Duration, took float64) {

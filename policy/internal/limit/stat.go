@@ -12,13 +12,16 @@ func (s *series) add(v float64) {
 	s.m2 += delta * (v - s.mean)
 }
 
-// se is the standard error of the mean.
-func (s *series) se() float64 {
+// sd is the standard deviation.
+func (s *series) sd() float64 {
 	if s.n < 2 {
 		return math.Inf(1)
 	}
-	return math.Sqrt(s.m2 / (s.n - 1) / s.n)
+	return math.Sqrt(s.m2 / (s.n - 1))
 }
+
+// se is the standard error of the mean.
+func (s *series) se() float64 { return s.sd() / math.Sqrt(s.n) }
 
 // mean is one that forgets.
 type mean struct{ n, mean float64 }
