@@ -29,7 +29,7 @@ import (
 // and what [WithoutDeadline] names have no deadline.
 func Deadline(cfg DeadlineConfig, opts ...Option) func(http.Handler) http.Handler {
 	if err := cfg.Validate(); err != nil {
-		panic(fmt.Errorf("magnetar: invalid middleware.DeadlineConfig:\n%w", err))
+		panic(fmt.Errorf("magnetar: invalid Deadline:\n%w", err))
 	}
 	cfg = cfg.withDefaults()
 	d := &deadline{settings: newSettings(opts), most: cfg.Max, least: max(cfg.Min, 1), headers: cfg.budgetHeaders()}
@@ -42,7 +42,11 @@ func Deadline(cfg DeadlineConfig, opts ...Option) func(http.Handler) http.Handle
 // WithoutDeadline names requests that [Deadline] leaves alone: long polls,
 // downloads, streams of one's own kind.
 func WithoutDeadline(f func(*http.Request) bool) Option {
-	return optionFunc(func(s *settings) { s.timeless = append(s.timeless, f) })
+	return optionFunc(func(s *settings) {
+		if f != nil {
+			s.timeless = append(s.timeless, f)
+		}
+	})
 }
 
 // deadline is a Deadline with its defaults filled in.
@@ -111,7 +115,7 @@ func (d *deadline) left(r *http.Request, at time.Time) (time.Duration, owner) {
 
 // skips reports whether a request has no deadline.
 func (d *deadline) skips(r *http.Request) bool {
-	if r.Method == http.MethodConnect || len(r.Header["Upgrade"]) > 0 {
+	if claimsStream(r) {
 		return true
 	}
 	for _, v := range r.Header["Accept"] {
@@ -183,7 +187,7 @@ func (d *deadline) tell(r *http.Request, one policy.Decision) {
 	if d.watch == nil {
 		return
 	}
-	ctx := d.inbound(r)
+	ctx := d.inbound(r.Context(), r)
 	if wants(ctx, d.watch) {
 		one.Policy, one.Shadow = policy.PolicyDeadline, d.shadow
 		d.watch.Observe(ctx, one)

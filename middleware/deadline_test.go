@@ -9,7 +9,6 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,26 +18,6 @@ import (
 	"github.com/magnetar-go/magnetar/middleware"
 	"github.com/magnetar-go/magnetar/policy"
 )
-
-// toldDecisions keeps the decisions it is told.
-type toldDecisions struct {
-	mu  sync.Mutex
-	all []policy.Decision
-}
-
-func (d *toldDecisions) Observe(_ context.Context, one policy.Decision) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.all = append(d.all, one)
-}
-
-func (d *toldDecisions) only(t testing.TB) policy.Decision {
-	t.Helper()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	require.Len(t, d.all, 1)
-	return d.all[0]
-}
 
 // everybody is trusted.
 var everybody = middleware.WithTrust(func(*http.Request) bool { return true })
@@ -77,6 +56,7 @@ func TestDeadlineIsTheCallersBudgetWithinBounds(t *testing.T) {
 		{"malformed", middleware.DeadlineConfig{}, "grpc-timeout", "-1S", []middleware.Option{trusted}, 10 * time.Second},
 		{"untrusted", middleware.DeadlineConfig{}, "grpc-timeout", "2S", nil, 10 * time.Second},
 		{"another peer", middleware.DeadlineConfig{}, "grpc-timeout", "2S", []middleware.Option{middleware.WithTrustedPeers(netip.MustParsePrefix("10.0.0.0/8"))}, 10 * time.Second},
+		{"an offer of h2c", middleware.DeadlineConfig{}, "Upgrade", "h2c", nil, 10 * time.Second},
 		{"an upgrade", middleware.DeadlineConfig{}, "Upgrade", "websocket", nil, 0},
 		{"an event stream", middleware.DeadlineConfig{}, "Accept", "text/event-stream", nil, 0},
 		{"named", middleware.DeadlineConfig{}, "", "", []middleware.Option{middleware.WithoutDeadline(func(*http.Request) bool { return true })}, 0},
@@ -119,17 +99,17 @@ func TestRequestWithTooLittleTimeIsRefused(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				told, called := &toldDecisions{}, false
-				mw := middleware.Deadline(middleware.DeadlineConfig{Min: tt.min}, everybody, middleware.WithObserver(told))
+				seen, called := &told{}, false
+				mw := middleware.Deadline(middleware.DeadlineConfig{Min: tt.min}, everybody, middleware.WithObserver(seen))
 				rec := served(mw, func(http.ResponseWriter, *http.Request) { called = true }, budgeted("grpc-timeout", tt.value))
 				require.Equal(t, !tt.refused, called)
 				if !tt.refused {
-					require.Empty(t, told.all)
+					require.Empty(t, seen.decisions())
 					return
 				}
 				require.Equal(t, http.StatusServiceUnavailable, rec.Code)
 				require.NotEmpty(t, rec.Header().Get("Retry-After"))
-				d := told.only(t)
+				d := seen.only(t)
 				require.Equal(t, policy.PolicyDeadline, d.Policy)
 				require.Equal(t, policy.ActionRefuse, d.Action)
 				require.Equal(t, policy.ReasonDeadlineUnmeetable, d.Reason)
@@ -182,8 +162,8 @@ func TestHandlerWithoutAnAnswerInTimeIsAnsweredFor(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				told := &toldDecisions{}
-				mw := middleware.Deadline(middleware.DeadlineConfig{Max: time.Second}, middleware.WithObserver(told))
+				seen := &told{}
+				mw := middleware.Deadline(middleware.DeadlineConfig{Max: time.Second}, middleware.WithObserver(seen))
 				var cause error
 				rec := served(mw, func(w http.ResponseWriter, r *http.Request) {
 					tt.handler(w, r)
@@ -197,7 +177,7 @@ func TestHandlerWithoutAnAnswerInTimeIsAnsweredFor(t *testing.T) {
 				require.ErrorIs(t, cause, policy.ErrTimeout)
 				require.ErrorIs(t, cause, context.DeadlineExceeded)
 				require.ErrorContains(t, cause, "no answer within 1s")
-				d := told.only(t)
+				d := seen.only(t)
 				require.Equal(t, policy.ActionTimeout, d.Action)
 				require.Equal(t, policy.ReasonOverrun, d.Reason)
 				require.Equal(t, time.Second, d.Took)
@@ -261,11 +241,6 @@ func (s failingSource) Read([]byte) (int, error) {
 	return 0, context.Cause(s.ctx)
 }
 
-// readerFrom is a recorder that sends files.
-type readerFrom struct{ *httptest.ResponseRecorder }
-
-func (w readerFrom) ReadFrom(src io.Reader) (int64, error) { return io.Copy(w.ResponseRecorder, src) }
-
 func TestAnswerWhoseSourceEndsAtTheDeadlineIsAborted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := middleware.Deadline(middleware.DeadlineConfig{Max: time.Second})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -279,16 +254,16 @@ func TestAnswerWhoseSourceEndsAtTheDeadlineIsAborted(t *testing.T) {
 
 func TestClientThatWentAwayIsNoOverrun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		told := &toldDecisions{}
+		seen := &told{}
 		ctx, cancel := context.WithCancel(t.Context())
-		mw := middleware.Deadline(middleware.DeadlineConfig{Max: time.Second}, middleware.WithObserver(told))
+		mw := middleware.Deadline(middleware.DeadlineConfig{Max: time.Second}, middleware.WithObserver(seen))
 		rec := served(mw, func(w http.ResponseWriter, _ *http.Request) {
 			cancel()
 			time.Sleep(2 * time.Second)
 			w.WriteHeader(http.StatusAccepted)
 		}, httptest.NewRequest(http.MethodGet, "/", nil).WithContext(ctx))
 		require.Equal(t, http.StatusAccepted, rec.Code)
-		require.Empty(t, told.all)
+		require.Empty(t, seen.decisions())
 	})
 }
 
@@ -308,24 +283,25 @@ func TestPanicOfTheHandlerPassesThroughDeadline(t *testing.T) {
 
 func TestShadowedDeadlineOnlyTells(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		told := &toldDecisions{}
-		mw := middleware.Deadline(middleware.DeadlineConfig{}, everybody, middleware.WithShadow(), middleware.WithObserver(told))
+		seen := &told{}
+		mw := middleware.Deadline(middleware.DeadlineConfig{}, everybody, middleware.WithShadow(), middleware.WithObserver(seen))
 		late := func(w http.ResponseWriter, _ *http.Request) {
 			time.Sleep(2 * time.Second)
 			w.WriteHeader(http.StatusAccepted)
 		}
 		require.Equal(t, http.StatusAccepted, served(mw, late, budgeted("grpc-timeout", "0m")).Code)
 		require.Equal(t, http.StatusAccepted, served(mw, late, budgeted("grpc-timeout", "1S")).Code)
-		require.Len(t, told.all, 2)
-		require.Equal(t, policy.ActionRefuse, told.all[0].Action)
-		require.Equal(t, policy.ActionTimeout, told.all[1].Action)
-		require.True(t, told.all[0].Shadow && told.all[1].Shadow)
+		all := seen.decisions()
+		require.Len(t, all, 2)
+		require.Equal(t, policy.ActionRefuse, all[0].Action)
+		require.Equal(t, policy.ActionTimeout, all[1].Action)
+		require.True(t, all[0].Shadow && all[1].Shadow)
 	})
 }
 
 func TestHijackedConnectionIsNotAnsweredFor(t *testing.T) {
-	told := &toldDecisions{}
-	mw := middleware.Deadline(middleware.DeadlineConfig{Max: 20 * time.Millisecond}, middleware.WithObserver(told))
+	seen := &told{}
+	mw := middleware.Deadline(middleware.DeadlineConfig{Max: 20 * time.Millisecond}, middleware.WithObserver(seen))
 	srv := httptest.NewServer(mw(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, rw, err := w.(http.Hijacker).Hijack()
 		if err != nil {
@@ -336,13 +312,13 @@ func TestHijackedConnectionIsNotAnsweredFor(t *testing.T) {
 		_, _ = rw.WriteString("HTTP/1.1 204 No Content\r\n\r\n")
 		_ = rw.Flush()
 	})))
-	defer srv.Close()
 	resp, err := srv.Client().Get(srv.URL)
 	require.NoError(t, err)
 	resp.Body.Close()
 	srv.Client().CloseIdleConnections()
+	srv.Close()
 	require.Equal(t, http.StatusNoContent, resp.StatusCode)
-	require.Empty(t, told.all)
+	require.Empty(t, seen.decisions())
 }
 
 func TestRoutersNotesOnTheRequestAreCarriedOver(t *testing.T) {
@@ -367,71 +343,6 @@ func TestDeadlineConfigReportsAllFaults(t *testing.T) {
 		"headers.1: \"not a name\": must be the name of a header\n"+
 		"headers.2: \"\": must be the name of a header")
 	require.Panics(t, func() { middleware.Deadline(middleware.DeadlineConfig{Headers: []string{""}}) })
-}
-
-// plain has no interface but its own; the others add one each.
-type plain struct{ header http.Header }
-
-func (w plain) Header() http.Header       { return w.header }
-func (plain) WriteHeader(int)             {}
-func (plain) Write(p []byte) (int, error) { return len(p), nil }
-
-type (
-	plainF struct{}
-	plainP struct{}
-)
-
-func (plainF) Flush()                               {}
-func (plainP) Push(string, *http.PushOptions) error { return nil }
-
-// Inbound trap 5.
-func TestDeadlineKeepsTheInterfacesOfTheWriter(t *testing.T) {
-	type flusher = http.Flusher
-	for _, w := range []http.ResponseWriter{
-		plain{http.Header{}},
-		struct {
-			plain
-			plainF
-		}{plain: plain{http.Header{}}},
-		struct {
-			plain
-			plainP
-		}{plain: plain{http.Header{}}},
-		struct {
-			plain
-			plainF
-			plainP
-		}{plain: plain{http.Header{}}},
-		readerFrom{httptest.NewRecorder()},
-		struct {
-			plain
-			http.Hijacker
-			io.ReaderFrom
-			http.Pusher
-		}{plain: plain{http.Header{}}},
-		struct {
-			plain
-			flusher
-			http.Hijacker
-			io.ReaderFrom
-			http.Pusher
-		}{plain: plain{http.Header{}}},
-	} {
-		var got http.ResponseWriter
-		middleware.Deadline(middleware.DeadlineConfig{})(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			got = w
-		})).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
-		require.Equal(t, interfacesOf(w), interfacesOf(got))
-		require.Equal(t, w, got.(interface{ Unwrap() http.ResponseWriter }).Unwrap())
-	}
-}
-
-func interfacesOf(w http.ResponseWriter) [4]bool {
-	_, f := w.(http.Flusher)
-	_, h := w.(http.Hijacker)
-	_, r := w.(io.ReaderFrom)
-	_, p := w.(http.Pusher)
-	return [4]bool{f, h, r, p}
 }
 
 func TestDeadlineAllocatesLittle(t *testing.T) {

@@ -23,12 +23,11 @@ func (s *settings) observer() policy.Observer {
 	return &routeObserver{Observer: o, enabler: enabler}
 }
 
-// inbound returns the context in which decisions about r are told: r's own
-// where nobody looks or nothing is to be added, else with the propagated parent
-// and the route that r has matched so far. It is for the decisions alone, not
-// for the handler.
-func (s *settings) inbound(r *http.Request) context.Context {
-	ctx := r.Context()
+// inbound returns the context in which decisions about r are told: ctx, which is
+// r's own or one below it, where nobody looks or nothing is to be added, else
+// with the propagated parent and the route that r has matched so far. It is for
+// the decisions alone, not for the handler.
+func (s *settings) inbound(ctx context.Context, r *http.Request) context.Context {
 	if len(s.observers) == 0 && s.telemetry.Asleep(ctx) {
 		return ctx
 	}

@@ -20,7 +20,7 @@ func NewTeller(opts ...Option) *Teller {
 }
 
 // Inbound is the context in which decisions about r are told.
-func (t *Teller) Inbound(r *http.Request) context.Context { return t.settings.inbound(r) }
+func (t *Teller) Inbound(r *http.Request) context.Context { return t.settings.inbound(r.Context(), r) }
 
 // Settled is ctx for other goroutines.
 func Settled(ctx context.Context) context.Context { return settled(ctx) }

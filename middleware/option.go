@@ -31,7 +31,11 @@ func WithObserver(o policy.Observer) Option {
 // needed, Connection: close are set already. Default: a problem body of RFC 9457
 // with 503, 429 or 504.
 func WithRefusal(f func(http.ResponseWriter, *http.Request, *policy.Error)) Option {
-	return optionFunc(func(s *settings) { s.refusal = f })
+	return optionFunc(func(s *settings) {
+		if f != nil {
+			s.refusal = f
+		}
+	})
 }
 
 // WithShadow decides and tells as ever, but lets everything pass: a trial run.

@@ -16,15 +16,20 @@ func Priority(opts ...Option) func(http.Handler) http.Handler {
 	s := newSettings(opts)
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			inner := s.standing(r)
+			ctx, ranked := s.standing(r)
+			if !ranked {
+				next.ServeHTTP(w, r)
+				return
+			}
+			inner := r.WithContext(ctx)
 			defer carryOver(r, inner)
 			next.ServeHTTP(w, inner)
 		})
 	}
 }
 
-// carryOver gives a request what was noted on a copy of it: the pattern, and the
-// form whose files the server removes.
+// carryOver gives a request what net/http and routers noted on a copy of it for
+// those outside: the pattern, and the form whose files the server removes.
 func carryOver(r, inner *http.Request) {
 	if r != inner {
 		r.Pattern, r.MultipartForm = inner.Pattern, inner.MultipartForm
@@ -61,23 +66,20 @@ type ranking struct {
 	cohort   func(*http.Request) string
 }
 
-// standing returns r with its priority and cohort on the context: r itself where
-// there is nothing to say about it.
-func (s *settings) standing(r *http.Request) *http.Request {
+// standing returns r's context with its priority and cohort, and whether there
+// was anything to say.
+func (s *settings) standing(r *http.Request) (context.Context, bool) {
 	p, ranked := s.priorityOf(r)
 	c, inCohort := s.cohortOf(r)
-	var ctx context.Context
 	switch {
 	case ranked && inCohort:
-		ctx = policy.ContextWithStanding(r.Context(), p, c)
+		return policy.ContextWithStanding(r.Context(), p, c), true
 	case ranked:
-		ctx = policy.ContextWithPriority(r.Context(), p)
+		return policy.ContextWithPriority(r.Context(), p), true
 	case inCohort:
-		ctx = policy.ContextWithCohort(r.Context(), c)
-	default:
-		return r
+		return policy.ContextWithCohort(r.Context(), c), true
 	}
-	return r.WithContext(ctx)
+	return r.Context(), false
 }
 
 func (s *settings) priorityOf(r *http.Request) (policy.Priority, bool) {

@@ -93,8 +93,9 @@ func (q *Quota) Handler(next http.Handler) http.Handler {
 
 // Update replaces the limit of the quota, and those of [WithQuota] options in
 // opts, which must name quotas that are there; other options do nothing. What
-// clients have used of the old limit counts under the new one. On an error, which
-// says all that is wrong, everything stays as it was.
+// clients have used counts under the new limit, up to all of it: what they used
+// beyond is forgiven. On an error, which says all that is wrong, everything stays
+// as it was.
 func (q *Quota) Update(cfg policy.RateLimiterConfig, opts ...Option) error {
 	var s settings
 	for _, o := range opts {

@@ -139,7 +139,7 @@ func (q *Quota) tell(r *http.Request, d policy.Decision) {
 	if q.observer == nil {
 		return
 	}
-	ctx := q.settings.inbound(r)
+	ctx := q.settings.inbound(r.Context(), r)
 	if q.enabler != nil && !q.enabler.Enabled(ctx) {
 		return
 	}

@@ -3,6 +3,7 @@ package middleware
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync/atomic"
 
@@ -15,7 +16,7 @@ import (
 func Shed(cfg policy.ConcurrencyConfig, opts ...Option) func(http.Handler) http.Handler {
 	s, err := NewShedder(cfg, opts...)
 	if err != nil {
-		panic("middleware: ConcurrencyConfig: " + err.Error())
+		panic(fmt.Errorf("magnetar: invalid Shed:\n%w", err))
 	}
 	return s.Handler
 }
@@ -63,7 +64,8 @@ func NewShedder(cfg policy.ConcurrencyConfig, opts ...Option) (*Shedder, error) 
 }
 
 // Handler is the middleware. A request that passes several Handlers of one
-// Shedder is counted once.
+// Shedder is counted once: it is known by its ResponseWriter, or by those that
+// what lies between unwraps to.
 func (s *Shedder) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(next, w, r) })
 }
@@ -84,29 +86,43 @@ func (s *Shedder) Drain(ctx context.Context) error {
 	if err := s.main.Drain(ctx); err != nil {
 		return err
 	}
-	if err := s.streams.Drain(ctx); err != nil {
-		return err
-	}
-	return s.main.Drain(ctx) // for what has come back from the streams' lane
+	return s.streams.Drain(ctx)
 }
 
 func (s *Shedder) serve(next http.Handler, w http.ResponseWriter, r *http.Request) {
-	if r.Context().Value(scopeKey{s}) != nil {
+	if s.counts(w) {
 		next.ServeHTTP(w, r)
 		return
 	}
-	ranked := s.settings.standing(r)
-	told := s.settings.inbound(ranked)
+	ctx, ranked := s.settings.standing(r)
+	told := s.settings.inbound(ctx, r)
 	t, err := s.enter(told, r)
 	if err != nil && !s.settings.shadow {
 		s.turnAway(told, w, r, err)
 		return
 	}
 	x := &exchange{
-		shedder: s, rw: w, req: r, ctx: ranked.Context(), told: told,
+		shedder: s, rw: w, req: r, told: told,
 		ticket: t, sampled: t.lane == mainLane && err == nil,
 	}
-	x.serve(next, ranked)
+	if ranked {
+		r = r.WithContext(ctx)
+	}
+	x.serve(next, r)
+}
+
+// counts reports whether w is that of a request which s has let in.
+func (s *Shedder) counts(w http.ResponseWriter) bool {
+	for {
+		if k, ok := w.(interface{ self() *writer }); ok && k.self().shedder == s {
+			return true
+		}
+		outer, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return false
+		}
+		w = outer.Unwrap()
+	}
 }
 
 // turnAway answers a request that did not get in. A client that has gone gets

@@ -11,15 +11,13 @@ import (
 )
 
 // exchange is one request and its response. It is the handler's ResponseWriter
-// (as writer), its request body (as body) and its context (as scope), so that
-// all of it is one allocation; it is never used again, for handlers keep what
-// they should not.
+// (as writer) and its request body (as body), so that all of it is one
+// allocation; it is never used again, for handlers keep what they should not.
 type exchange struct {
 	shedder *Shedder
 	rw      http.ResponseWriter
 	req     *http.Request   // as it came
-	ctx     context.Context // the request's
-	told    context.Context // in which decisions are told
+	told    context.Context // in which decisions are told; ends with the request's
 	rc      io.ReadCloser   // the request's body
 
 	mu sync.Mutex
@@ -38,22 +36,31 @@ type exchange struct {
 	timerDue time.Time // zero: not armed
 }
 
-// serve runs the handler. What net/http and routers note on the request for
-// those outside is carried over from the handler's copy: the pattern, and the
-// form whose files the server removes.
-func (x *exchange) serve(next http.Handler, ranked *http.Request) {
+// serve runs the handler.
+func (x *exchange) serve(next http.Handler, r *http.Request) {
 	x.placed = x.ticket.claimed || x.ticket.lane == streamLane
-	inner := ranked.WithContext((*scope)(x))
-	if x.sampled && inner.Body != nil && inner.Body != http.NoBody {
-		x.rc = inner.Body
-		inner.Body = (*body)(x)
+	if x.sampled && r.Body != nil && r.Body != http.NoBody {
+		r = x.watching(r)
 	}
 	outcome := policy.Ignored // of a panic and a runtime.Goexit
-	defer func() { x.end(outcome) }()
-	defer func() { x.req.Pattern, x.req.MultipartForm = inner.Pattern, inner.MultipartForm }()
-	next.ServeHTTP(standIn((*writer)(x)), inner)
+	defer func() {
+		carryOver(x.req, r)
+		x.end(outcome)
+	}()
+	next.ServeHTTP(standIn((*writer)(x)), r)
 	x.begin(http.StatusOK)
 	outcome = x.outcome()
+}
+
+// watching is r with a body that tells when it waits for the client; r itself
+// only where that is a copy already.
+func (x *exchange) watching(r *http.Request) *http.Request {
+	x.rc = r.Body
+	if r == x.req {
+		r = r.WithContext(r.Context())
+	}
+	r.Body = (*body)(x)
+	return r
 }
 
 // outcome is ignored where the client has gone.
@@ -61,7 +68,7 @@ func (x *exchange) outcome() policy.Outcome {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	switch {
-	case x.ctx.Err() != nil || x.dropped || x.waiting.calls > 0:
+	case x.told.Err() != nil || x.dropped || x.waiting.calls > 0:
 		return policy.Ignored
 	case x.status >= http.StatusInternalServerError:
 		return policy.Failure
@@ -118,21 +125,4 @@ func (x *exchange) first(status int) bool {
 	}
 	x.status = status
 	return true
-}
-
-// scope is the exchange as the context of its request, which it marks: a
-// request is counted once.
-type scope exchange
-
-type scopeKey struct{ *Shedder }
-
-func (c *scope) Deadline() (time.Time, bool) { return c.ctx.Deadline() }
-func (c *scope) Done() <-chan struct{}       { return c.ctx.Done() }
-func (c *scope) Err() error                  { return c.ctx.Err() }
-
-func (c *scope) Value(key any) any {
-	if k, ok := key.(scopeKey); ok && k.Shedder == c.shedder {
-		return c
-	}
-	return c.ctx.Value(key)
 }

@@ -1,14 +1,19 @@
 package middleware_test
 
 import (
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 
 	"github.com/go-chi/chi/v5"
+	chimiddleware "github.com/go-chi/chi/v5/middleware"
 	"github.com/stretchr/testify/require"
 
+	"github.com/magnetar-go/magnetar/middleware"
 	"github.com/magnetar-go/magnetar/policy"
 )
 
@@ -22,6 +27,21 @@ func TestShedMountedTwiceCountsOnce(t *testing.T) {
 	}))))
 	require.Equal(t, http.StatusOK, get(h, "/").Code)
 	require.Equal(t, uint64(1), s.Stats().Main.Admitted)
+}
+
+func TestShedMountedTwiceCountsOnceWhateverWrapsTheWriterBetween(t *testing.T) {
+	between := map[string]func(http.Handler) http.Handler{
+		"Deadline":     middleware.Deadline(middleware.DeadlineConfig{}, middleware.WithTelemetry(nil)),
+		"chi's Logger": chimiddleware.RequestLogger(&chimiddleware.DefaultLogFormatter{Logger: log.New(io.Discard, "", 0), NoColor: true}),
+		"Priority": middleware.Priority(middleware.WithPriority(
+			func(*http.Request) policy.Priority { return policy.Bulk })),
+	}
+	for name, wrap := range between {
+		s := newShedder(t, policy.ConcurrencyConfig{Limit: 1})
+		h := s.Handler(wrap(s.Handler(http.HandlerFunc(ok))))
+		require.Equal(t, http.StatusOK, get(h, "/").Code, name)
+		require.Equal(t, uint64(1), s.Stats().Main.Admitted, name)
+	}
 }
 
 func TestRoutesShareOneShedder(t *testing.T) {
@@ -66,6 +86,21 @@ func TestRoutesShareOneShedder(t *testing.T) {
 				require.Equal(t, http.StatusOK, <-first)
 			})
 		})
+	}
+}
+
+func TestRequestStaysAsItCame(t *testing.T) {
+	for name, opts := range map[string][]middleware.Option{"plain": nil, "priorities": {critical}} {
+		body := io.NopCloser(strings.NewReader("upload"))
+		r := httptest.NewRequest(http.MethodPost, "/", body)
+		ctx, read := r.Context(), ""
+		inside(newShedder(t, policy.ConcurrencyConfig{Limit: 1}, opts...).Handler, httptest.NewRecorder(), r, func(c call) {
+			content, err := io.ReadAll(c.r.Body)
+			require.NoError(t, err)
+			read = string(content)
+		})
+		require.Equal(t, "upload", read, name)
+		require.True(t, r.Body == body && r.Context() == ctx, name)
 	}
 }
 

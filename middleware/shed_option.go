@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"math"
 	"net/http"
 
 	"github.com/magnetar-go/magnetar/policy"
@@ -53,8 +54,11 @@ func (l lanes) maxStreams() int {
 
 func (l lanes) validate() error {
 	var f policy.Faults
-	if l.streams < 0 {
+	switch {
+	case l.streams < 0:
 		f.Addf("max_streams", "%d: must be ≥ 0", l.streams)
+	case l.streams > math.MaxInt32:
+		f.Addf("max_streams", "%d: must be ≤ %d", l.streams, math.MaxInt32)
 	}
 	return f.Err()
 }

@@ -268,8 +268,8 @@ func TestResetStreamsHoldTheirPlacesUntilTheirHandlersReturn(t *testing.T) {
 	all.Wait()
 	require.Equal(t, limit, s.Stats().Main.InFlight)
 	close(release)
+	require.NoError(t, s.Drain(t.Context()))
 	require.EqualValues(t, limit, peak.Load())
-	server.Close()
 	require.Zero(t, s.Stats().Main.InFlight)
 }
 
@@ -359,6 +359,25 @@ func TestStallWithoutAPlaceKeepsItsOwn(t *testing.T) {
 		require.Equal(t, 1, s.Stats().Streams.InFlight)
 		all.Wait()
 		require.Zero(t, s.Stats().Main.InFlight+s.Stats().Streams.InFlight)
+	})
+}
+
+func TestDrainWaitsForStalledClients(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShedder(t, policy.ConcurrencyConfig{Limit: 1})
+		resumed := time.Duration(0)
+		began := time.Now()
+		h := s.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write(make([]byte, 10<<10))
+			resumed = time.Since(began)
+			time.Sleep(time.Second)
+		}))
+		go h.ServeHTTP(slow{httptest.NewRecorder(), time.Minute}, httptest.NewRequest(http.MethodGet, "/", nil))
+		time.Sleep(time.Second)
+		require.Equal(t, 1, s.Stats().Streams.InFlight)
+		require.NoError(t, s.Drain(t.Context()))
+		require.Equal(t, time.Minute, resumed)
+		require.Equal(t, time.Minute+time.Second, time.Since(began))
 	})
 }
 

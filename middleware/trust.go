@@ -23,7 +23,11 @@ func WithTrustedPeers(prefixes ...netip.Prefix) Option {
 // returns true: over a Unix socket, with a client's certificate. It adds to
 // [WithTrustedPeers]. Default: nobody is trusted.
 func WithTrust(f func(*http.Request) bool) Option {
-	return optionFunc(func(s *settings) { s.trust.by = append(s.trust.by, f) })
+	return optionFunc(func(s *settings) {
+		if f != nil {
+			s.trust.by = append(s.trust.by, f)
+		}
+	})
 }
 
 // trust says whose headers count. The zero value trusts nobody.

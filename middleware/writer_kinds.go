@@ -95,6 +95,7 @@ type (
 	kindFHRP[W stand] struct{ kindFHR[W] }
 )
 
+func (k kind[W]) self() W                           { return k.w }
 func (k kind[W]) Header() http.Header               { return k.w.Header() }
 func (k kind[W]) WriteHeader(status int)            { k.w.WriteHeader(status) }
 func (k kind[W]) Write(p []byte) (int, error)       { return k.w.Write(p) }

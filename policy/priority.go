@@ -104,7 +104,7 @@ func (c *standingContext) Value(key any) any {
 const (
 	cohorts   = bulkhead.Ranks / len(priorities)
 	noCohort  = cohorts / 2
-	cohortAge = time.Minute // so long the order of the cohorts stays
+	cohortAge = 60 // seconds that the order of the cohorts stays, everywhere alike
 )
 
 // rankOf is where ctx stands in a queue.
@@ -112,7 +112,7 @@ func rankOf(ctx context.Context, now time.Time) bulkhead.Rank {
 	s := standingOf(ctx)
 	place := noCohort
 	if s.inCohort {
-		place = placeIn(s.cohort, uint64(now.Sub(base)/cohortAge))
+		place = placeIn(s.cohort, uint64(now.Unix())/cohortAge)
 	}
 	return bulkhead.Rank(int(s.priority-Bulk)*cohorts + place)
 }

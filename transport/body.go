@@ -93,9 +93,9 @@ func (a *attempt) bodyDied(err error) {
 func (a *attempt) wrap(resp *http.Response) {
 	switch {
 	case resp.StatusCode == http.StatusSwitchingProtocols:
+		a.release(a.outcome)
 		a.rest()
 		a.body.ended.Store(true)
-		a.release(a.outcome)
 		a.endSpan(nil)
 		if a.body.final {
 			a.call.ended(nil)

@@ -19,7 +19,8 @@ type Config struct {
 	// RateLimit bounds the tries per time of a key. Its Limit is required.
 	RateLimit *policy.RateLimiterConfig `json:"rate_limit,omitempty" yaml:"rate_limit,omitempty"`
 	// Concurrency bounds the tries of a key that are under way, to the end of
-	// their response bodies. Its Limit is required.
+	// their response bodies. Without a Limit it finds out how many the peer has
+	// room for.
 	Concurrency *policy.ConcurrencyConfig `json:"concurrency,omitempty" yaml:"concurrency,omitempty"`
 	// Breaker stops calling a key that fails. With a threshold or rate set, its
 	// other fields default to the plain policy's values; else to those of
@@ -72,8 +73,9 @@ type Retry struct {
 }
 
 // Throttle holds a key back when its peer asks for it: after a 429 with
-// Retry-After, and after 20 answers in a row of 503 with Retry-After. When the
-// hold is over, calls are let go one, two, four, … at a time.
+// Retry-After, and after 20 answers in a row of 503 with Retry-After over at
+// least a second. When the hold is over, calls are let go one, two, four, … at a
+// time.
 type Throttle struct {
 	// MaxWait is how long a call waits for a hold that fits its deadline;
 	// negative: never. Default: 30s.

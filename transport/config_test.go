@@ -40,7 +40,6 @@ func TestConfigReportsEveryFaultAtOnceWithItsPath(t *testing.T) {
 		"retry.budget.burst: ",
 		"throttle.max_hold: ",
 		"rate_limit.limit: ",
-		"concurrency.limit: ",
 		"concurrency.max_queue: ",
 		"breaker.failure_rate: ",
 		"breaker.trials: ",

@@ -94,7 +94,7 @@ func (c *call) ended(err error) {
 // before.
 func (c *call) abandon(r, last result) {
 	if r.attempt != nil {
-		r.release(policy.Ignored)
+		r.giveBack()
 		r.endSpan(context.Canceled)
 		r.closeRequestBody()
 		r.end()

@@ -33,7 +33,6 @@ func (c *call) roundTrip() (resp *http.Response, err error) {
 		a.call, a.number, a.parent = c, c.tries, c.ctx
 		r = result{attempt: a}
 		if err := c.ready(a, last); err != nil {
-			a.end() // a gate may have looked at it as a context
 			c.tries--
 			return c.stopped(last, err)
 		}
@@ -72,7 +71,7 @@ func (c *call) ready(a *attempt, last result) error {
 		err = last.sending().rests(c)
 	}
 	if err != nil {
-		a.release(policy.Ignored)
+		a.giveBack()
 		c.giveUp(policy.ReasonBodyNotReplayable, err)
 		return err
 	}
@@ -82,7 +81,7 @@ func (c *call) ready(a *attempt, last result) error {
 	}
 	if err := c.upload.await(c, next); err != nil {
 		next.Close()
-		a.release(policy.Ignored)
+		a.giveBack()
 		return err
 	}
 	return nil
@@ -107,19 +106,26 @@ func (a *attempt) admit() error {
 		err = a.admitBreaker()
 	}
 	if err != nil {
-		a.release(policy.Ignored)
+		a.giveBack()
 	}
 	return err
 }
 
 // release gives all permits back; those that have been are left alone.
-func (a *attempt) release(o policy.Outcome) {
-	a.breaker.Done(a, o)
+func (a *attempt) release(o policy.Outcome) { a.releaseIn(a, o) }
+
+// giveBack gives the permits of a try back that was not made, or whose end
+// nobody saw. They are told nothing by it, not even that the caller has gone;
+// and a try that was not made must not be asked for the time it has left.
+func (a *attempt) giveBack() { a.releaseIn(context.WithoutCancel(a.call), policy.Ignored) }
+
+func (a *attempt) releaseIn(ctx context.Context, o policy.Outcome) {
+	a.breaker.Done(ctx, o)
 	for _, g := range a.gates {
-		g.Done(a, o)
+		g.Done(ctx, o)
 	}
-	a.inFlight.Done(a, o)
-	a.ramp.Done(a, o)
+	a.inFlight.Done(ctx, o)
+	a.ramp.Done(ctx, o)
 }
 
 // try sends the request and draws the verdict.

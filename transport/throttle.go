@@ -15,14 +15,20 @@ import (
 // time at first, and one more for each that comes back well, as in TCP's slow
 // start (RFC 5681, section 3.1), so that the peer is not met by a stampede.
 
-// throttleAfter is how many 503 with Retry-After in a row hold the key: one may
-// speak for a single instance behind the host.
-const throttleAfter = 20
+// throttleAfter is how many 503 with Retry-After in a row hold the key, if they
+// have gone on for throttleFor. One may speak for a single instance behind the
+// host, and a server that sheds what it has no room for refuses twenty calls
+// between two that it answers.
+const (
+	throttleAfter = 20
+	throttleFor   = time.Second
+)
 
 type throttle struct {
 	cfg     Throttle
 	active  atomic.Bool  // held or ramping: admit must look
 	delayed atomic.Int32 // 503 with Retry-After in a row
+	since   atomic.Int64 // when the first of them came, as now() tells it
 
 	mu       sync.Mutex
 	until    time.Time // end of the hold
@@ -83,10 +89,7 @@ func (t *throttle) learn(resp *http.Response) policy.Reason {
 			return ""
 		case http.StatusServiceUnavailable:
 			if d, ok := retryAfter(resp.Header); ok && d > 0 {
-				if t.delayed.Add(1) >= throttleAfter {
-					return policy.ReasonUnavailable
-				}
-				return ""
+				return t.unavailable()
 			}
 		}
 	}
@@ -94,6 +97,18 @@ func (t *throttle) learn(resp *http.Response) policy.Reason {
 		t.delayed.Store(0)
 	}
 	return ""
+}
+
+// unavailable counts one more 503 in a row.
+func (t *throttle) unavailable() policy.Reason {
+	n := t.delayed.Add(1)
+	if n == 1 {
+		t.since.Store(now())
+	}
+	if n < throttleAfter || now()-t.since.Load() < int64(throttleFor) {
+		return ""
+	}
+	return policy.ReasonUnavailable
 }
 
 func (t *throttle) hold(until time.Time) {

@@ -284,6 +284,7 @@ func TestTrap22OnlyARunOfUnavailableHoldsTheKey(t *testing.T) {
 		var seen decisions
 		tr := transport.New(p, throttling(transport.Throttle{}), transport.WithObserver(&seen))
 		call := func() {
+			time.Sleep(60 * time.Millisecond)
 			resp, err := tr.RoundTrip(get(t))
 			if err == nil {
 				content(t, resp)
@@ -301,6 +302,26 @@ func TestTrap22OnlyARunOfUnavailableHoldsTheKey(t *testing.T) {
 		call()
 		require.Equal(t, 4*time.Second, time.Since(began))
 		require.Zero(t, state(t, tr).HeldFor)
+	})
+}
+
+// A server that sheds what it has no room for refuses many calls between two
+// that it answers; that is no reason to hold back.
+func TestManyUnavailableAtOnceHoldNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPeer(status(503, "Retry-After", "4"))
+		tr := transport.New(p, throttling(transport.Throttle{}))
+		for range 1000 {
+			resp, err := tr.RoundTrip(get(t))
+			require.NoError(t, err)
+			content(t, resp)
+		}
+		require.Zero(t, state(t, tr).HeldFor)
+		time.Sleep(time.Second)
+		resp, err := tr.RoundTrip(get(t))
+		require.NoError(t, err)
+		content(t, resp)
+		require.Equal(t, 4*time.Second, state(t, tr).HeldFor)
 	})
 }
 
