@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"context"
+	"runtime"
 	"testing"
 
 	"github.com/failsafe-go/failsafe-go/bulkhead"
@@ -44,4 +45,44 @@ func BenchmarkConcurrencyRefusal(b *testing.B) {
 	for b.Loop() {
 		_, _ = c.Admit(ctx)
 	}
+}
+
+// Where nobody may wait any more.
+func BenchmarkConcurrencyAdaptiveRefusal(b *testing.B) {
+	c := policy.NewConcurrency(policy.ConcurrencyConfig{MaxWait: -1, MaxQueue: 1})
+	ctx, cancel := context.WithCancel(context.Background())
+	for range c.Stats().Limit {
+		if _, err := c.Admit(ctx); err != nil {
+			b.Fatal(err)
+		}
+	}
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		_, _ = c.Admit(policy.ContextWithPriority(ctx, policy.Critical)) // it gives way to nobody
+	}()
+	for c.Stats().Queued == 0 {
+		runtime.Gosched()
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		_, _ = c.Admit(ctx)
+	}
+	cancel()
+	<-gone
+}
+
+func BenchmarkConcurrencyAdaptiveQueue(b *testing.B) {
+	c := policy.NewConcurrency(policy.ConcurrencyConfig{MaxQueue: 1000, MaxWait: -1})
+	ctx := context.Background()
+	b.ReportAllocs()
+	b.SetParallelism(64)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if p, err := c.Admit(ctx); err == nil {
+				runtime.Gosched()
+				p.Done(ctx, policy.Success)
+			}
+		}
+	})
 }

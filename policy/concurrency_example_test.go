@@ -48,3 +48,28 @@ func ExampleConcurrency_SetLimit() {
 	fmt.Println(limit.SetLimit(20), limit.Stats().Limit)
 	// Output: <nil> 20
 }
+
+// A limit of zero finds itself, and lets those wait first who matter most.
+func ExampleNewConcurrency_adaptive() {
+	limit := policy.NewConcurrency(policy.ConcurrencyConfig{}, policy.WithKey("search"))
+	ctx := policy.ContextWithPriority(context.Background(), policy.Low)
+	err := limit.Do(ctx, func(ctx context.Context) error {
+		return nil // ask the index
+	})
+	fmt.Println(err, limit.Stats().Limit > 1)
+	// Output: <nil> true
+}
+
+func ExampleConcurrency_Drain() {
+	limit := policy.NewConcurrency(policy.ConcurrencyConfig{Limit: 10})
+	ctx := context.Background()
+	permit, _ := limit.Admit(ctx)
+	go permit.Done(ctx, policy.Success)
+
+	fmt.Println(limit.Drain(ctx))
+	_, err := limit.Admit(ctx)
+	fmt.Println(err)
+	// Output:
+	// <nil>
+	// magnetar: refused locally by concurrency: closed (closed)
+}

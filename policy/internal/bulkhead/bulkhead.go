@@ -17,8 +17,8 @@ import (
 // and a place that becomes free is handed to one of them.
 type Bulkhead struct {
 	origin  time.Time
-	state   atomic.Int64 // an [Occupancy]; who queues changes only under mu
-	most    atomic.Int64 // the limit; changes only under mu
+	state   atomic.Int64            // an [Occupancy]; who queues changes only under mu
+	most    atomic.Int64            // the limit; changes only under mu
 	teacher atomic.Pointer[teacher] // changes only under mu
 	tries   atomic.Uint64           // counted for a [limit.Starter]
 	drained chan struct{}           // closed when nobody is left after Close; under mu

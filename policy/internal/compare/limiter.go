@@ -4,6 +4,8 @@ import (
 	"context"
 	"math"
 	"sync/atomic"
+
+	"github.com/magnetar-go/magnetar/policy/internal/limit"
 )
 
 // Limiter is what is judged. One that is an [io.Closer] is closed in the end.
@@ -36,6 +38,9 @@ var contenders = []contender{
 	{"Vegas", func(int) Limiter { return newPeer(vegas) }},
 	{"Gradient2", func(int) Limiter { return newPeer(gradient2) }},
 	{"Gradient2, queue", func(int) Limiter { return newPeerQueue(gradient2) }},
+	{"fixed, our gate", newGatedFixed},
+	{"failsafe, our gate", func(int) Limiter { return newGated(newFailsafeAlgorithm()) }},
+	{"Gradient2, our gate", func(int) Limiter { return newGated(limit.NewGradient2()) }},
 }
 
 // none admits everybody.

@@ -29,9 +29,10 @@ type Little struct {
 	spread   float64 // how much tries differ, from 0 to 1, which is as exponential times do
 	deadline mean    // seconds that callers wait
 
-	crowd crowd // at the limit since the last verdict
-	usual usual // at the limit of late
-	quiet quiet // away from the limit
+	crowd crowd   // at the limit since the last verdict
+	usual usual   // at the limit of late
+	quiet quiet   // away from the limit
+	busy  float64 // share of the tries of late that were at the limit
 
 	probe     probe
 	proven    float64       // the slots by the last probe
@@ -45,7 +46,8 @@ type Little struct {
 
 const (
 	startLimit = 20
-	floorLimit = 2 // but for probes
+	startQueue = 10 * startLimit // until a first try has ended
+	floorLimit = 2               // but for probes
 )
 
 // NewLittle returns a [Little] whose queue holds up to maxQueue for up to
@@ -154,6 +156,9 @@ func (l *Little) name() {
 	}
 	if l.probe.limit > 0 {
 		b.Limit = l.probe.limit
+	}
+	if took == 0 {
+		b.Queue = or(l.maxQueue, startQueue)
 	}
 	b.Standing = max(took, 10*time.Millisecond)
 	if l.deadline.n > 0 {

@@ -13,7 +13,6 @@ type crowd struct {
 	tries  int
 	missed int // that ended too late though they had not waited for long
 	queued int // that left others waiting, or had waited themselves
-	away   int // meanwhile, away from the limit
 }
 
 // usual is what was seen at the limit of late, over a few verdicts.
@@ -27,6 +26,7 @@ type usual struct {
 // atLimit takes in a try that was let in at the limit or near it.
 func (l *Little) atLimit(s Sample, took float64) {
 	l.quiet = quiet{since: s.Ended}
+	l.busy += (1 - l.busy) / 256
 	if s.Ended < l.settled {
 		return
 	}
@@ -80,7 +80,7 @@ func (l *Little) judge(now time.Duration) {
 	want := l.want(c.rate.mean)
 	l.follow(c, want)
 	l.move(c, want)
-	if 2*c.queued >= c.tries && 4*c.away <= c.tries {
+	if 2*c.queued >= c.tries {
 		l.doubt(now, c, want)
 	}
 	l.name()
@@ -104,13 +104,17 @@ func (c *crowd) miss() float64 { return float64(c.missed) / float64(c.tries) }
 // down only as far as has been wanted for a while, up only if somebody had to
 // wait. Tries that end too late make it lower. It takes a probe to let it fall
 // far under what the last one found, unless half of them do.
+//
+// Until the first probe little is known, so the limit grows faster, and the
+// benefit of the doubt is larger.
 func (l *Little) move(c crowd, want float64) {
-	if want < l.limit {
-		want = min(l.limit, max(want, l.usual.want))
-	}
 	noise, most := c.rate.se()/0.15, 1.3
 	if l.proven == 0 {
-		most = 2 // a fresh start: nobody knows yet how large the service is
+		most = 2
+		want *= math.Exp(exponentialSD / math.Sqrt(l.base.n)) // the base may be as far off
+	}
+	if want < l.limit {
+		want = min(l.limit, max(want, l.usual.want))
 	}
 	to := l.limit * min(max(math.Pow(want/l.limit, 1/(1+noise*noise)), 0.6), most)
 	if c.queued == 0 {
@@ -136,9 +140,9 @@ func (l *Little) doubt(now time.Duration, c crowd, want float64) {
 	far := want*math.Exp(2*c.rate.se()) < 0.35*l.validated
 	some := l.usual.want < 0.75*l.validated || l.usual.miss > 0.2
 	switch {
-	case far, some && now >= l.rest:
+	case l.proven > 0 && (far || some && now >= l.rest):
 		l.begin(now, l.limit/2, changed)
-	case now < l.next:
+	case now < l.next || l.busy < 0.9: // it would cost those who can be served
 	case l.calm < deepAfter:
 		l.begin(now, 0.85*l.proven, shallow)
 	default:

@@ -1,0 +1,15 @@
+package limit
+
+import "time"
+
+// ShortQueue is the bounds of a limit with a queue that absorbs bursts and no
+// more, for tries that take so long; zero: it is not known yet.
+func ShortQueue(limit int, took time.Duration) Bounds {
+	b := Bounds{Limit: limit, Queue: max(16, 2*limit), Typical: took}
+	if took == 0 {
+		took = 20 * time.Millisecond
+	}
+	b.Wait = 10 * took
+	b.Standing = max(2*took, 20*time.Millisecond)
+	return b
+}
