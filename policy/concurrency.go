@@ -50,6 +50,7 @@ func NewConcurrency(cfg ConcurrencyConfig, opts ...Option) *Concurrency {
 		watch:     o.watch,
 		config:    cfg,
 	}
+	c.bulkhead.Cap(cfg.MaxQueue, cfg.MaxWait)
 	c.told.Store(int64(c.bulkhead.Limit()))
 	return c
 }
@@ -113,10 +114,11 @@ func (c *Concurrency) follow(change func(*ConcurrencyConfig)) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	if cfg != c.config {
-		c.config = cfg
+	if cfg.Limit != c.config.Limit {
 		c.bulkhead.Follow(cfg.algorithm())
 	}
+	c.bulkhead.Cap(cfg.MaxQueue, cfg.MaxWait)
+	c.config = cfg
 	return nil
 }
 

@@ -110,7 +110,9 @@ func TestWaitUnderALimitThatFindsItselfIsBounded(t *testing.T) {
 // Inbound trap 27: the first call on each slot is slow, and so is everything the
 // limit has to go by. (At full load, the right limit would refuse more than that.)
 func TestColdStartRefusesAlmostNobody(t *testing.T) {
-	for _, slots := range []int{8, 32, 64} {
+	// Far more slots than the limit begins with cost a little more, until a first
+	// call has ended.
+	for slots, most := range map[int]float64{8: 0.01, 32: 0.01, 64: 0.015} {
 		t.Run(fmt.Sprint(slots, " slots"), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var begun atomic.Int64
@@ -467,4 +469,23 @@ func TestLimitThatFindsItselfAllocatesOnlyToRefuseAndToWait(t *testing.T) {
 	require.LessOrEqual(t, testing.AllocsPerRun(1000, func() { _, _ = c.Admit(ctx) }), 1.0, "a refusal")
 	leave()
 	<-gone
+}
+
+// What has been learned outlives a change of the queue.
+func TestLimitThatFindsItselfIsKeptWhenItsQueueChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := policy.NewConcurrency(policy.ConcurrencyConfig{})
+		load{limit: c, slots: 64, mean: 10 * time.Millisecond, times: 2}.run(5 * time.Second)
+		found := c.Stats().Limit
+		require.Greater(t, found, 40)
+		require.NoError(t, c.Update(policy.ConcurrencyConfig{MaxQueue: 1, MaxWait: time.Minute}))
+		require.Equal(t, found, c.Stats().Limit)
+		hold(t, c, found)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		began := time.Now()
+		_, err := c.Admit(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, 30*time.Second, time.Since(began))
+	})
 }

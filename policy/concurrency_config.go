@@ -14,12 +14,12 @@ type ConcurrencyConfig struct {
 	Limit int `json:"limit,omitempty" yaml:"limit,omitempty"`
 	// MaxQueue is how many callers may wait for one of them to end; they are let
 	// in by priority, and first come, first served within one. Default: none
-	// under a fixed limit, as many as the limit but at least 8 under one that is
-	// found.
+	// under a fixed limit, twice as many as the limit but at least 16 under one
+	// that is found.
 	MaxQueue int `json:"max_queue,omitempty" yaml:"max_queue,omitempty"`
 	// MaxWait bounds how long a caller waits in the queue; its context bounds it
-	// too. Negative: its context alone. Default: 1s under a fixed limit, 5 times
-	// as long as a try takes under one that is found.
+	// too. Negative: its context alone. Default: 1s under a fixed limit, ten
+	// times as long as a try takes under one that is found.
 	MaxWait time.Duration `json:"max_wait,omitempty" yaml:"max_wait,omitempty"`
 }
 
@@ -44,7 +44,7 @@ const maxQueue = 1<<30 - 1
 // algorithm is what names the limit.
 func (c ConcurrencyConfig) algorithm() limit.Algorithm {
 	if c.Limit == 0 {
-		return limit.NewLittle(c.MaxQueue, c.MaxWait)
+		return limit.NewLittle()
 	}
-	return limit.Fixed{Limit: c.Limit, Queue: c.MaxQueue, Wait: or(c.MaxWait, time.Second), Standing: -1}
+	return limit.Fixed{Limit: c.Limit, Wait: time.Second, Standing: -1}
 }

@@ -25,9 +25,12 @@ type Bulkhead struct {
 
 	mu sync.Mutex
 	// Guarded by mu:
-	bounds limit.Bounds
-	line   line
-	paused int // tries that have lent their place
+	named    limit.Bounds // by the algorithm
+	queueCap int          // see Cap
+	waitCap  time.Duration
+	bounds   limit.Bounds // of all these
+	line     line
+	paused   int // tries that have lent their place
 }
 
 // New returns an empty bulkhead with the bounds that alg names.

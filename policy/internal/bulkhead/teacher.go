@@ -31,9 +31,24 @@ func (b *Bulkhead) Follow(alg limit.Algorithm) {
 	b.hold(bounds)
 }
 
-// hold keeps to bounds from now on; mu must be held.
+// Cap makes the queue, and how long anyone waits in it, other than the algorithm
+// names them. Zero leaves them to it; a negative wait is without end.
+func (b *Bulkhead) Cap(queue int, wait time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.queueCap, b.waitCap = queue, wait
+	b.hold(b.named)
+}
+
+// hold keeps to bounds from now on, within the caps; mu must be held.
 func (b *Bulkhead) hold(bounds limit.Bounds) {
-	b.bounds = bounds
+	b.named, b.bounds = bounds, bounds
+	if b.queueCap != 0 {
+		b.bounds.Queue = b.queueCap
+	}
+	if b.waitCap != 0 {
+		b.bounds.Wait = b.waitCap
+	}
 	b.most.Store(int64(bounds.Limit))
 	b.handOn()
 }

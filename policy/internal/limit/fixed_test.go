@@ -27,7 +27,7 @@ func TestTimeWaitingForOnesOwnCallerIsNotTheServices(t *testing.T) {
 
 func TestShortQueueFollowsTheLimitAndTheTime(t *testing.T) {
 	const ms = time.Millisecond
-	require.Equal(t, limit.Bounds{Limit: 1, Queue: 16, Wait: 200 * ms, Standing: 40 * ms}, limit.ShortQueue(1, 0))
-	require.Equal(t, limit.Bounds{Limit: 9, Queue: 18, Wait: 10 * ms, Standing: 20 * ms, Typical: ms}, limit.ShortQueue(9, ms))
-	require.Equal(t, limit.Bounds{Limit: 9, Queue: 18, Wait: time.Second, Standing: 200 * ms, Typical: 100 * ms}, limit.ShortQueue(9, 100*ms))
+	require.Equal(t, limit.Bounds{Limit: 1, Queue: 16, Wait: 200 * ms, Standing: 20 * ms}, limit.ShortQueue(1, 0))
+	require.Equal(t, limit.Bounds{Limit: 9, Queue: 18, Wait: 10 * ms, Standing: 10 * ms, Typical: ms}, limit.ShortQueue(9, ms))
+	require.Equal(t, limit.Bounds{Limit: 9, Queue: 18, Wait: time.Second, Standing: 100 * ms, Typical: 100 * ms}, limit.ShortQueue(9, 100*ms))
 }

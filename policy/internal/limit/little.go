@@ -19,9 +19,7 @@ import (
 // All means are of logarithms, so that a few slow tries do not hide the rest, and
 // nothing is decided before it is told from noise.
 type Little struct {
-	maxQueue int
-	maxWait  time.Duration
-	bounds   Bounds
+	bounds Bounds
 
 	limit    float64
 	slots    float64 // how many the service serves at once, by the last verdict
@@ -50,11 +48,9 @@ const (
 	floorLimit = 2               // but for probes
 )
 
-// NewLittle returns a [Little] whose queue holds up to maxQueue for up to
-// maxWait; zero leaves either to it, a negative maxWait means for ever.
-func NewLittle(maxQueue int, maxWait time.Duration) *Little {
+// NewLittle returns a [Little] that knows nothing yet.
+func NewLittle() *Little {
 	l := &Little{
-		maxQueue: maxQueue, maxWait: maxWait,
 		limit: startLimit, spread: 1, validated: startLimit, usual: usual{took: math.Inf(-1), want: startLimit},
 		calm: deepAfter, rng: 1,
 	}
@@ -145,22 +141,17 @@ func (l *Little) renameIfFar() {
 	}
 }
 
-// name makes the bounds of what is known.
+// name makes the bounds of what is known. In a queue that stands, the newest go
+// first: who has waited for as long as a try takes would hardly be in time.
 func (l *Little) name() {
 	took := l.took()
-	b := Bounds{
-		Limit:   int(l.limit),
-		Queue:   or(l.maxQueue, max(16, 2*int(l.limit))),
-		Wait:    or(l.maxWait, 10*or(took, 20*time.Millisecond)),
-		Typical: took,
+	b := ShortQueue(int(l.limit), took)
+	if took == 0 {
+		b.Queue = startQueue
 	}
 	if l.probe.limit > 0 {
 		b.Limit = l.probe.limit
 	}
-	if took == 0 {
-		b.Queue = or(l.maxQueue, startQueue)
-	}
-	b.Standing = max(took, 10*time.Millisecond)
 	if l.deadline.n > 0 {
 		b.Standing = min(b.Standing, max(0, seconds(l.deadline.mean)-2*took)/4)
 	}
@@ -168,12 +159,3 @@ func (l *Little) name() {
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
-
-// or returns v, or other when v is zero.
-func or[T comparable](v, other T) T {
-	var zero T
-	if v == zero {
-		return other
-	}
-	return v
-}

@@ -66,8 +66,8 @@ func (p *probe) ripe(lasted time.Duration) bool {
 	if n < 8 {
 		return false
 	}
-	clear := n >= float64(2*p.limit) && (n >= 64 || p.rate.se() <= 0.12)
-	return clear || lasted >= max(500*time.Millisecond, 5*seconds(math.Exp(p.took.mean)))
+	distinct := n >= float64(2*p.limit) && (n >= 64 || p.rate.se() <= 0.12)
+	return distinct || lasted >= max(500*time.Millisecond, 5*seconds(math.Exp(p.took.mean)))
 }
 
 // deeper goes on at half the limit of the probe.

@@ -10,6 +10,6 @@ func ShortQueue(limit int, took time.Duration) Bounds {
 		took = 20 * time.Millisecond
 	}
 	b.Wait = 10 * took
-	b.Standing = max(2*took, 20*time.Millisecond)
+	b.Standing = max(took, 10*time.Millisecond)
 	return b
 }
