@@ -89,6 +89,8 @@ func TestQuotaInAStoreDoesAsInMemory(t *testing.T) {
 	})
 }
 
+// Inbound trap 20, as far as it is the quota's: it asks once, for check and
+// charge in one step, and charges nothing by itself.
 func TestQuotaInAStoreIsSharedByServers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := middleware.WithStore(newStore(time.Millisecond, nil))
@@ -123,6 +125,8 @@ func TestQuotaAsksTheStoreForManyAtOnce(t *testing.T) {
 
 var errStore = errors.New("dial tcp 10.0.0.7:6379: connection refused")
 
+// Inbound trap 18, as far as it is the quota's: open or closed by choice, within
+// bounds, and nothing of the store in the answer.
 func TestQuotaFailsOpenWithoutItsStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told []policy.Decision
@@ -140,6 +144,7 @@ func TestQuotaFailsOpenWithoutItsStore(t *testing.T) {
 	})
 }
 
+// Inbound trap 18.
 func TestQuotaFailsClosedWhenTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told []policy.Decision
@@ -154,6 +159,7 @@ func TestQuotaFailsClosedWhenTold(t *testing.T) {
 	})
 }
 
+// Inbound trap 18.
 func TestQuotaWaitsForAHangingStoreInBounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newQuota(t, perSecond(1), middleware.ByPeerIP, middleware.WithStore(newStore(time.Hour, nil))).Handler(answerOK)
