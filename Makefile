@@ -1,4 +1,4 @@
-.PHONY: test lint bench demo outage
+.PHONY: test lint bench demo overload outage compare
 
 test: ## both modules, as in the README
 	go test ./... && go -C examples test ./...
@@ -11,6 +11,12 @@ bench: ## the kit, then the kit beside its peers
 
 demo: ## a retried call and its spans
 	go -C examples run ./quickstart
+
+overload: ## a server under more than it can do, with the kit and without
+	go -C examples run ./overload
+
+compare: ## limits that find themselves, in virtual time
+	go -C policy/internal/compare test -run Comparison -v -count=1 -timeout 60m .
 
 outage: ## what an outage costs, with the kit and with its peers
 	go -C examples test -count=1 -v ./benchmarks/outage
