@@ -140,27 +140,27 @@ func (b *CircuitBreaker) Idle() bool {
 }
 
 func (b *CircuitBreaker) admitClosed(ctx context.Context, e *epoch) Permit {
-	g := grant{owner: b, epoch: e}
+	g := grant{epoch: e}
 	if b.cfg.SlowCall > 0 {
 		g.began = sinceBase()
 	}
 	if b.opts.watch.wants(ctx) {
 		b.opts.watch.observe(ctx, Decision{Policy: PolicyBreaker, Action: ActionAdmit, Key: b.opts.key, Began: time.Now()})
 	}
-	return issue(g)
+	return issue(b, g)
 }
 
 // end takes a permit back. See Permit.Done.
-func (b *CircuitBreaker) end(ctx context.Context, g *grant, o Outcome) {
-	slow := b.slow(g)
-	if g.trial != 0 {
+func (b *CircuitBreaker) end(ctx context.Context, s *slot, o Outcome) {
+	slow := b.slow(s)
+	if s.trial != 0 {
 		if slow && o == Success {
 			o = Failure
 		}
-		b.endTrial(ctx, g, o)
+		b.endTrial(ctx, &s.grant, o)
 		return
 	}
-	e := g.epoch
+	e := s.epoch
 	if o == Ignored || e.forced || e != b.epoch.Load() {
 		return
 	}
@@ -169,15 +169,15 @@ func (b *CircuitBreaker) end(ctx context.Context, g *grant, o Outcome) {
 	}
 }
 
-func (b *CircuitBreaker) slow(g *grant) bool {
-	if g.began == 0 {
+func (b *CircuitBreaker) slow(s *slot) bool {
+	if s.began == 0 {
 		return false
 	}
-	ended := g.responded
+	ended := s.responded.Swap(0)
 	if ended == 0 {
 		ended = sinceBase()
 	}
-	return time.Duration(ended-g.began) >= b.cfg.SlowCall
+	return time.Duration(ended-s.began) >= b.cfg.SlowCall
 }
 
 // trip opens the breaker, unless somebody else has ended e already.

@@ -44,7 +44,7 @@ func (b *CircuitBreaker) admitTrial(ctx context.Context, a asked) (Permit, error
 			Policy: PolicyBreaker, Action: ActionAdmit, Reason: reason, Key: b.opts.key, Began: now,
 		})
 	}
-	return issue(g), nil
+	return issue(b, g), nil
 }
 
 func (b *CircuitBreaker) refused(ctx context.Context, now time.Time, err *Error) {
@@ -123,7 +123,7 @@ func (b *CircuitBreaker) begin(now time.Time) grant {
 	b.drawCooldown()
 	b.trialID++
 	b.trials = append(b.trials, trial{b.trialID, now.Add(b.cfg.TrialTimeout)})
-	g := grant{owner: b, epoch: b.epoch.Load(), trial: b.trialID}
+	g := grant{epoch: b.epoch.Load(), trial: b.trialID}
 	if b.cfg.SlowCall > 0 {
 		g.began = sinceBase()
 	}

@@ -163,13 +163,13 @@ func (c *Concurrency) Idle() bool { return c.bulkhead.Idle() }
 // permit makes the permit of one that is in.
 func (c *Concurrency) permit(place bulkhead.Place) Permit {
 	c.admitted.Add(1)
-	return issue(grant{owner: c, lent: true, place: place})
+	return lend(c, place)
 }
 
 // end implements owner.
-func (c *Concurrency) end(ctx context.Context, g *grant, o Outcome) {
-	if g.paused {
-		c.bulkhead.Quit(g.place)
+func (c *Concurrency) end(ctx context.Context, s *slot, o Outcome) {
+	if s.paused.Load() {
+		c.bulkhead.Quit(s.place)
 		return
 	}
 	result := limit.Dropped
@@ -179,7 +179,7 @@ func (c *Concurrency) end(ctx context.Context, g *grant, o Outcome) {
 	case ctx.Err() != nil:
 		result = limit.Missed
 	}
-	if c.bulkhead.Exit(g.place, result, g.excluded) {
+	if c.bulkhead.Exit(s.place, result, time.Duration(s.excluded.Load())) {
 		c.tellLimit(ctx)
 	}
 }

@@ -37,16 +37,8 @@ func (p Permit) Done(ctx context.Context, o Outcome) {
 	if p.slot == nil || !p.slot.round.CompareAndSwap(p.round(), p.round()+1) {
 		return
 	}
-	g := &p.slot.grant
-	if p.timed() {
-		g.responded = p.slot.responded.Swap(0)
-	}
-	if p.lent() {
-		g.paused = p.slot.paused.Load()
-		g.excluded = time.Duration(p.slot.excluded.Load())
-	}
-	g.owner.end(ctx, g, o)
-	p.slot.grant = grant{}
+	p.slot.owner.end(ctx, p.slot, o)
+	p.slot.owner, p.slot.epoch = nil, nil
 	slots.Put(p.slot)
 }
 
@@ -68,14 +60,14 @@ func (p Permit) Responded() {
 // to lend. Neither Pause nor Resume may run at the same time as Done.
 func (p Permit) Pause() {
 	if p.lent() && p.slot.round.Load() == p.round() && p.slot.paused.CompareAndSwap(false, true) {
-		p.slot.grant.owner.(*Concurrency).bulkhead.Pause()
+		p.slot.owner.(*Concurrency).bulkhead.Pause()
 	}
 }
 
 // Resume takes back what Pause lent, beyond the limit if need be.
 func (p Permit) Resume() {
 	if p.lent() && p.slot.round.Load() == p.round() && p.slot.paused.CompareAndSwap(true, false) {
-		p.slot.grant.owner.(*Concurrency).bulkhead.Resume()
+		p.slot.owner.(*Concurrency).bulkhead.Resume()
 	}
 }
 
@@ -93,45 +85,44 @@ func NewPermit(done func(context.Context, Outcome)) Permit {
 	if done == nil {
 		return Permit{}
 	}
-	return issue(grant{owner: ownerFunc(done)})
+	return issue(ownerFunc(done), grant{})
 }
 
 // owner is the policy that a permit goes back to.
 type owner interface {
-	end(ctx context.Context, g *grant, o Outcome)
+	end(ctx context.Context, s *slot, o Outcome)
 }
 
 type ownerFunc func(context.Context, Outcome)
 
-func (f ownerFunc) end(ctx context.Context, _ *grant, o Outcome) { f(ctx, o) }
+func (f ownerFunc) end(ctx context.Context, _ *slot, o Outcome) { f(ctx, o) }
 
-// grant is what a policy noted when it gave out a permit.
+// grant is what a breaker noted when it gave out a permit.
 type grant struct {
-	owner     owner
-	epoch     *epoch // the breaker's, when it admitted
-	trial     uint64 // number of the trial, or zero
-	began     int64  // see sinceBase; only of timed permits
-	responded int64  // zero: not noted
-
-	place    bulkhead.Place // the concurrency limit's, when it admitted
-	lent     bool
-	paused   bool
-	excluded time.Duration
+	epoch *epoch
+	trial uint64 // number of the trial, or zero
+	began int64  // see sinceBase; only of timed permits
 }
 
 type slot struct {
 	round     atomic.Uint64
-	responded atomic.Int64
-	excluded  atomic.Int64
-	paused    atomic.Bool
-	grant     grant // owned by whoever has just taken or ended the slot
+	responded atomic.Int64 // zero: not noted; only of timed permits
+	excluded  atomic.Int64 // of a lent one
+	paused    atomic.Bool  // of a lent one
+
+	// Owned by whoever has just taken or ended the slot:
+
+	owner owner
+	grant
+	place bulkhead.Place // of a lent one
 }
 
 var slots = sync.Pool{New: func() any { return new(slot) }}
 
-func issue(g grant) Permit {
+// issue makes a permit that goes back to o.
+func issue(o owner, g grant) Permit {
 	s := slots.Get().(*slot)
-	s.grant = g
+	s.owner, s.grant = o, g
 	p := Permit{slot: s, tag: s.round.Load() << tagFlags}
 	if g.trial != 0 {
 		p.tag |= tagTrial
@@ -140,22 +131,21 @@ func issue(g grant) Permit {
 		p.tag |= tagTimed
 		s.responded.Store(0) // a late Responded may have left something
 	}
-	if g.lent {
-		p.tag |= tagLent
-		s.lend()
-	}
 	return p
 }
 
-// lend makes s ready for a try that may lend its place. Stores cost more than
-// loads, and are rarely needed.
-func (s *slot) lend() {
+// lend makes a permit whose place may be lent. Stores that others may see cost
+// more than loads, and are rarely needed.
+func lend(c *Concurrency, place bulkhead.Place) Permit {
+	s := slots.Get().(*slot)
+	s.owner, s.place = c, place
 	if s.excluded.Load() != 0 {
 		s.excluded.Store(0)
 	}
 	if s.paused.Load() {
 		s.paused.Store(false)
 	}
+	return Permit{slot: s, tag: s.round.Load()<<tagFlags | tagLent}
 }
 
 // base makes monotonic times fit in a word. Times before it are negative, as in
