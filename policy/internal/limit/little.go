@@ -24,7 +24,8 @@ type Little struct {
 	limit    float64
 	slots    float64 // how many the service serves at once, by the last verdict
 	base     mean    // ln of the seconds that a try takes in a service that is not crowded
-	spread   float64 // how much tries differ, from 0 to 1, which is as exponential times do
+	spread   float64 // how much tries differ, from 0 to 1: half as much as exponential times, or more
+	fated    float64 // share of them that end too late even when it is not crowded
 	deadline mean    // seconds that callers wait
 
 	crowd crowd   // at the limit since the last verdict

@@ -20,7 +20,7 @@ type usual struct {
 	took float64 // ln of the seconds that tries take
 	rate float64 // ln of the tries per second
 	want float64 // the limit that the verdicts wanted
-	miss float64 // share of tries that ended too late
+	miss float64 // share of tries that ended too late, though they need not have
 }
 
 // atLimit takes in a try that was let in at the limit or near it.
@@ -95,10 +95,15 @@ func (l *Little) follow(c crowd, want float64) {
 	u.took += (c.took.mean - u.took) / 4
 	u.rate += (c.rate.mean - u.rate) / 4
 	u.want += (want - u.want) / 4
-	u.miss += (c.miss() - u.miss) / 4
+	u.miss += (l.excess(c) - u.miss) / 4
 }
 
+// miss is the share of tries that ended too late.
 func (c *crowd) miss() float64 { return float64(c.missed) / float64(c.tries) }
+
+// excess is the share that would have ended in time in a service that is not
+// crowded.
+func (l *Little) excess(c crowd) float64 { return max(0, c.miss()-l.fated) }
 
 // move brings the limit nearer to what is wanted: the less, the noisier that is,
 // down only as far as has been wanted for a while, up only if somebody had to
@@ -120,7 +125,7 @@ func (l *Little) move(c crowd, want float64) {
 	if c.queued == 0 {
 		to = min(to, l.limit)
 	}
-	floor, miss := max(floorLimit, 0.7*l.validated), c.miss()
+	floor, miss := max(floorLimit, 0.7*l.validated), l.excess(c)
 	if miss > 0.05 {
 		to = min(to, max(l.limit*(1-0.3*miss), min(l.limit, l.slots)))
 	}

@@ -11,9 +11,8 @@ type probe struct {
 	kind  probeKind
 	began time.Duration
 	since time.Duration // of the present limit
-	took  series        // as of a crowd
-	rate  series
-	usual usual // at the limit before
+	seen  crowd         // at it
+	usual usual         // at the limit before
 }
 
 // probeKind is why a probe is made, and how low it goes.
@@ -49,12 +48,11 @@ func (l *Little) look(s Sample, took float64) {
 		return
 	}
 	if s.Granted >= p.since && s.Ended >= l.settled {
-		p.took.add(took)
-		p.rate.add(math.Log(float64(s.InFlight)) - took)
+		p.seen.add(s, took)
 	}
 	switch {
 	case !p.ripe(s.Ended - l.settled):
-	case p.kind != shallow && p.limit > 1 && p.rate.mean >= p.usual.rate+math.Log(0.8):
+	case p.kind != shallow && p.limit > 1 && p.seen.rate.mean >= p.usual.rate+math.Log(0.8):
 		l.deeper(s.Ended)
 	default:
 		l.conclude(s.Ended)
@@ -62,20 +60,20 @@ func (l *Little) look(s Sample, took float64) {
 }
 
 func (p *probe) ripe(lasted time.Duration) bool {
-	n := p.took.n
+	n := p.seen.tries
 	if n < 8 {
 		return false
 	}
-	distinct := n >= float64(2*p.limit) && (n >= 64 || p.rate.se() <= 0.12)
-	return distinct || lasted >= max(500*time.Millisecond, 5*seconds(math.Exp(p.took.mean)))
+	distinct := n >= 2*p.limit && (n >= 64 || p.seen.rate.se() <= 0.12)
+	return distinct || lasted >= max(500*time.Millisecond, 5*seconds(math.Exp(p.seen.took.mean)))
 }
 
 // deeper goes on at half the limit of the probe.
 func (l *Little) deeper(now time.Duration) {
-	took := l.probe.took.mean
+	took := l.probe.seen.took.mean
 	l.probe.limit /= 2
 	l.probe.since = now
-	l.probe.took, l.probe.rate = series{}, series{}
+	l.probe.seen = crowd{}
 	l.settle(now, took)
 	l.name()
 }
@@ -83,8 +81,9 @@ func (l *Little) deeper(now time.Duration) {
 // conclude makes the base of what a probe has found.
 func (l *Little) conclude(now time.Duration) {
 	p := l.probe
-	found, se := p.took, p.took.se()
-	l.spread += (min(1, found.sd()/exponentialSD) - l.spread) / 2
+	found, se := p.seen.took, p.seen.took.se()
+	l.spread += (min(1, 2*found.sd()/exponentialSD) - l.spread) / 2
+	l.fated = p.seen.miss()
 	if found.mean > p.usual.took-se {
 		found.mean = max(found.mean, p.usual.took) // nobody was in another's way at the limit either
 	}
@@ -99,7 +98,7 @@ func (l *Little) conclude(now time.Duration) {
 	l.limit = max(floorLimit, min(l.limit, want))
 	l.proven = l.slots
 	l.validated, l.usual.want, l.usual.miss = l.limit, l.limit, 0
-	l.end(now, p.took.mean)
+	l.end(now, found.mean)
 }
 
 // exponentialSD is the standard deviation of the logarithm of exponential times.
