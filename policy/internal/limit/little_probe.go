@@ -36,7 +36,7 @@ func (l *Little) begin(now time.Duration, at float64, kind probeKind) {
 // settle passes by what ends soon after a change: of the tries let in since, the
 // quick ones end first.
 func (l *Little) settle(now time.Duration, took float64) {
-	l.settled = now + min(2*seconds(math.Exp(took)), 500*time.Millisecond)
+	l.settled = now + min(2*seconds(math.Exp(took)), 2*time.Second)
 }
 
 // look takes in a try while a probe lasts; only those let in since count. One
@@ -65,7 +65,7 @@ func (p *probe) ripe(lasted time.Duration) bool {
 		return false
 	}
 	distinct := n >= 2*p.limit && (n >= 64 || p.seen.rate.se() <= 0.12)
-	return distinct || lasted >= max(500*time.Millisecond, 5*seconds(math.Exp(p.seen.took.mean)))
+	return distinct || lasted >= max(500*time.Millisecond, 3*seconds(math.Exp(p.usual.took)))
 }
 
 // deeper goes on at half the limit of the probe.
