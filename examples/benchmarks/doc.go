@@ -5,7 +5,12 @@
 // The benchmarks print what go test always prints; a table follows, in which
 // each row is set against the first of its group. All clients stand on the same
 // stub of a base RoundTripper, those of BenchmarkLoopback on a real
-// http.Transport.
+// http.Transport. The middlewares of BenchmarkInbound… stand around a handler
+// that does nothing:
 //
-// What an outage costs is in the package outage beside this one.
+//	go test -bench Inbound -benchmem ./benchmarks
+//
+// What an outage costs is in the package outage beside this one, what is left of
+// an overloaded server in overload, and how clients and server of the kit get on
+// with each other in medicine.
 package benchmarks

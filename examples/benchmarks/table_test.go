@@ -47,11 +47,18 @@ func measure(b *testing.B, op func()) {
 // measureParallel is measure on all processors.
 func measureParallel(b *testing.B, op func()) {
 	b.Helper()
+	measureEach(b, func() func() { return op })
+}
+
+// measureEach is measureParallel where every goroutine has an op of its own.
+func measureEach(b *testing.B, each func() func()) {
+	b.Helper()
 	b.ReportAllocs()
-	op()
+	each()()
 	began := mallocs()
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
+		op := each()
 		for pb.Next() {
 			op()
 		}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/magnetar-go/magnetar/examples/internal/demo"
 	"github.com/magnetar-go/magnetar/policy"
 )
 
@@ -108,7 +109,7 @@ func (p plan) offer(ctx context.Context, lasts time.Duration, c *client) []call 
 					return
 				}
 				due := time.Duration(i) * time.Second / time.Duration(p.rate)
-				if !sleep(ctx, time.Until(began.Add(due))) {
+				if !demo.Sleep(ctx, time.Until(began.Add(due))) {
 					return
 				}
 				end := c.call(ctx)
@@ -148,19 +149,4 @@ func endingOf(status int, err error) ending {
 		return answered
 	}
 	return failed
-}
-
-// sleep reports whether it slept to the end.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/magnetar-go/magnetar/examples/internal/demo"
 )
 
 // settling is the time that a client gets to notice that the server is back.
@@ -42,24 +44,9 @@ func summarize(calls []call) row {
 		}
 	}
 	slices.Sort(times)
-	r.p50, r.p99 = percentile(times, 50), percentile(times, 99)
-	r.settled = share(lateAnswered, late)
+	r.p50, r.p99 = demo.Percentile(times, 50), demo.Percentile(times, 99)
+	r.settled = demo.Share(lateAnswered, late)
 	return r
-}
-
-// percentile of sorted times, by the nearest rank.
-func percentile(sorted []time.Duration, p int) time.Duration {
-	if len(sorted) == 0 {
-		return 0
-	}
-	return sorted[(len(sorted)*p+99)/100-1]
-}
-
-func share(part, whole int) float64 {
-	if whole == 0 {
-		return 0
-	}
-	return float64(part) / float64(whole)
 }
 
 // table is for a person to read at a glance.
@@ -75,8 +62,8 @@ func table(rows []row) string {
 		}
 		last = r.phase
 		fmt.Fprintf(&b, "%-10s %-9s %6d %7.1f %% %11.2f %9s %9s %8d  %s\n",
-			name, r.client, r.calls, 100*share(r.answered, r.calls), share(r.tries, r.calls),
-			milliseconds(r.p50), milliseconds(r.p99), r.refused, r.breaker)
+			name, r.client, r.calls, 100*demo.Share(r.answered, r.calls), demo.Share(r.tries, r.calls),
+			demo.Milliseconds(r.p50), demo.Milliseconds(r.p99), r.refused, r.breaker)
 	}
 	b.WriteString("Tries are counted by the server; times are those of all calls, refused ones too.\n\n")
 	return b.String()
@@ -108,7 +95,3 @@ func promises(rows []row) string {
 
 // mostTries is how many tries of so many calls may reach a server that fails.
 func mostTries(calls int) int { return 20 + calls/10 }
-
-func milliseconds(d time.Duration) string {
-	return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
-}

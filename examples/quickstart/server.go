@@ -3,10 +3,11 @@ package main
 import (
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/magnetar-go/magnetar/examples/internal/demo"
 )
 
 // mood is how the server answers.
@@ -22,35 +23,22 @@ type server struct {
 	mood     atomic.Pointer[mood]
 	magnetar atomic.Int64
 	bare     atomic.Int64
-
-	http  *http.Server
-	ended chan struct{}
+	close    func()
 }
 
 // serve listens on a port of its own on loopback. The server ends with close.
 func serve(ctx context.Context) (*server, error) {
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	s := &server{url: "http://" + l.Addr().String(), ended: make(chan struct{})}
+	s := &server{}
 	s.mood.Store(&mood{status: http.StatusOK})
 	mux := http.NewServeMux()
 	mux.Handle("/magnetar", s.answer(&s.magnetar))
 	mux.Handle("/bare", s.answer(&s.bare))
-	s.http = &http.Server{Handler: mux, ReadHeaderTimeout: time.Second}
-	go func() {
-		defer close(s.ended)
-		_ = s.http.Serve(l) // it ends with close
-	}()
+	on, err := demo.Serve(ctx, mux)
+	if err != nil {
+		return nil, err
+	}
+	s.url, s.close = on.URL, on.Close
 	return s, nil
-}
-
-// close ends the server and its connections.
-func (s *server) close() {
-	_ = s.http.Close()
-	<-s.ended
 }
 
 func (s *server) answer(tries *atomic.Int64) http.HandlerFunc {
@@ -60,7 +48,7 @@ func (s *server) answer(tries *atomic.Int64) http.HandlerFunc {
 		if m.hiccup > 0 && n%int64(m.hiccup) == 0 {
 			m.status = http.StatusServiceUnavailable
 		}
-		if !sleep(r.Context(), m.delay) {
+		if !demo.Sleep(r.Context(), m.delay) {
 			return
 		}
 		w.WriteHeader(m.status)

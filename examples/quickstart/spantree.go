@@ -11,6 +11,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/magnetar-go/magnetar/examples/internal/demo"
 )
 
 // branch is a line of the tree.
@@ -38,8 +40,8 @@ func draw(title string, s spans) string {
 	fmt.Fprintf(&b, "%-*s %11s %11s\n", width, "", "begins", "lasts")
 	for _, line := range tree {
 		text := fmt.Sprintf("%-*s %11s %11s  %s", width, line.label,
-			"+"+milliseconds(line.span.StartTime().Sub(root.StartTime())),
-			milliseconds(line.span.EndTime().Sub(line.span.StartTime())), note(line.span))
+			"+"+demo.Milliseconds(line.span.StartTime().Sub(root.StartTime())),
+			demo.Milliseconds(line.span.EndTime().Sub(line.span.StartTime())), note(line.span))
 		b.WriteString(strings.TrimRight(text, " ") + "\n")
 	}
 	return b.String()
@@ -89,7 +91,7 @@ func note(s sdktrace.ReadOnlySpan) string {
 	add("magnetar.call.attempts", func(v attribute.Value) string { return v.String() + " tries" })
 	add("magnetar.reason", attribute.Value.String)
 	add("magnetar.retry_after", func(v attribute.Value) string {
-		return "retry after " + milliseconds(time.Duration(v.AsFloat64()*float64(time.Second)))
+		return "retry after " + demo.Milliseconds(time.Duration(v.AsFloat64()*float64(time.Second)))
 	})
 	if len(s.Links()) > 0 {
 		parts = append(parts, "→ the try that opened the breaker")

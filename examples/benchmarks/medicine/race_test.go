@@ -1,0 +1,5 @@
+//go:build race
+
+package medicine
+
+const raceEnabled = true
