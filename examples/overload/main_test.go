@@ -27,29 +27,24 @@ func short() plan {
 	}
 }
 
-// The floors are far below what is reached; where something else keeps the
-// processors busy, it may take another try.
+// The floor is far below what is reached, for something else may keep the
+// processors busy; virtual time is where more is promised.
 func TestShedKeepsAnsweringWhereTheBareServerDoesNot(t *testing.T) {
 	if raceEnabled || testing.Short() {
 		t.Skip("measures on the real clock")
 	}
 	p := short()
-	shown := ""
-	for range 3 {
-		rides, err := p.rideAll(t.Context(), io.Discard)
-		require.NoError(t, err)
-		require.Len(t, rides, 2)
-		shed, bare := goodputs(rides[0]), goodputs(rides[1])
-		require.Zero(t, rides[1].sum(0, len(rides[1].windows)).ends[refused], "nothing refuses there")
-		require.Positive(t, rides[0].sum(0, len(rides[0].windows)).ends[refused])
-		require.Greater(t, shed[1], bare[1])
-		require.Greater(t, shed[2], bare[2])
-		if shed[0] >= 0.9 && shed[1] >= 0.8 && shed[2] >= 0.5 {
-			return
-		}
-		shown += table(p, rides)
+	rides, err := p.rideAll(t.Context(), io.Discard)
+	require.NoError(t, err)
+	require.Len(t, rides, 2)
+	shed, bare := goodputs(rides[0]), goodputs(rides[1])
+	require.Zero(t, rides[1].sum(0, len(rides[1].windows)).ends[refused], "nothing refuses there")
+	require.Positive(t, rides[0].sum(0, len(rides[0].windows)).ends[refused])
+	for phase := range p.phases {
+		require.GreaterOrEqual(t, shed[phase], 0.4, table(p, rides))
 	}
-	t.Error(shown)
+	require.Greater(t, shed[1], bare[1])
+	require.Greater(t, shed[2], bare[2])
 }
 
 func TestOverloadShowsChartTableAndVerdicts(t *testing.T) {
