@@ -83,8 +83,9 @@ func (c *Concurrency) Do(ctx context.Context, op func(context.Context) error) er
 	return do(ctx, c, c.failureIf, op)
 }
 
-// SetLimit changes how many may be in flight; zero lets the limit find itself
-// anew. The rest of the configuration stays. See [Concurrency.Update].
+// SetLimit changes how many may be in flight; zero lets the limit find itself,
+// and one that does already goes on. The rest of the configuration stays. See
+// [Concurrency.Update].
 func (c *Concurrency) SetLimit(n int) error {
 	return c.update(func(cfg *ConcurrencyConfig) { cfg.Limit = n })
 }
@@ -125,8 +126,14 @@ func (c *Concurrency) follow(change func(*ConcurrencyConfig)) error {
 // Drain refuses everyone from now on, those who wait too, and returns when the
 // last try in flight has ended, or with the cause when ctx ends before.
 func (c *Concurrency) Drain(ctx context.Context) error {
+	drained := c.bulkhead.Close()
 	select {
-	case <-c.bulkhead.Close():
+	case <-drained:
+		return nil
+	default:
+	}
+	select {
+	case <-drained:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -136,7 +143,7 @@ func (c *Concurrency) Drain(ctx context.Context) error {
 // ConcurrencyStats is a concurrency limit at one moment.
 type ConcurrencyStats struct {
 	Limit    int    // of tries in flight
-	InFlight int    // tries in flight; more than Limit after it was lowered
+	InFlight int    // tries in flight; more than Limit after it was lowered, and after a [Permit.Resume]
 	Queued   int    // callers who wait
 	Admitted uint64 // callers who got in
 	Refused  uint64 // callers for whom there was no room, or not in time

@@ -13,13 +13,14 @@ type ConcurrencyConfig struct {
 	// long tries take and how many end in time.
 	Limit int `json:"limit,omitempty" yaml:"limit,omitempty"`
 	// MaxQueue is how many callers may wait for one of them to end; they are let
-	// in by priority, and first come, first served within one. Default: none
-	// under a fixed limit, twice as many as the limit but at least 16 under one
-	// that is found.
+	// in by priority, and first come, first served within one. Under a limit that
+	// is found the newest go first once the oldest has waited for about as long
+	// as a try takes: it would hardly be in time. Default: none under a fixed
+	// limit, twice as many as the limit but at least 16 under one that is found.
 	MaxQueue int `json:"max_queue,omitempty" yaml:"max_queue,omitempty"`
 	// MaxWait bounds how long a caller waits in the queue; its context bounds it
 	// too. Negative: its context alone. Default: 1s under a fixed limit, ten
-	// times as long as a try takes under one that is found.
+	// times as long as a try takes but at least 10ms under one that is found.
 	MaxWait time.Duration `json:"max_wait,omitempty" yaml:"max_wait,omitempty"`
 }
 

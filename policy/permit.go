@@ -57,7 +57,7 @@ func (p Permit) Responded() {
 
 // Pause lends the place of a try under a [Concurrency] to others, while the try
 // waits for its own caller: for a slow reader, say. Other permits have nothing
-// to lend. Neither Pause nor Resume may run at the same time as Done.
+// to lend. Pause, Resume and Exclude must not run at the same time as Done.
 func (p Permit) Pause() {
 	if p.lent() && p.slot.round.Load() == p.round() && p.slot.paused.CompareAndSwap(false, true) {
 		p.slot.owner.(*Concurrency).bulkhead.Pause()

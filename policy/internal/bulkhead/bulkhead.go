@@ -4,6 +4,7 @@ package bulkhead
 
 import (
 	"context"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,8 +14,8 @@ import (
 
 // Bulkhead holds tries to the bounds that an algorithm names.
 //
-// Who queues is in flight's successor: while anyone queues, nobody else enters,
-// and a place that becomes free is handed to one of them.
+// While anyone queues, nobody else enters: a place that becomes free is handed to
+// one of them.
 type Bulkhead struct {
 	origin  time.Time
 	state   atomic.Int64            // an [Occupancy]; who queues changes only under mu
@@ -90,7 +91,8 @@ func (b *Bulkhead) Enter(ctx context.Context) (Place, Occupancy, bool) {
 	if t == nil {
 		return Place{}, o, true
 	}
-	p := Place{inFlight: int32(o.InFlight()), granted: b.now(), deadline: b.deadline(ctx)}
+	now := b.now()
+	p := Place{inFlight: int32(o.InFlight()), granted: now, deadline: deadline(ctx, now)}
 	return b.start(t, p), o, true
 }
 
@@ -191,11 +193,13 @@ func (b *Bulkhead) left() {
 
 func (b *Bulkhead) now() time.Duration { return time.Since(b.origin) }
 
-// deadline is that of ctx; zero when it has none.
-func (b *Bulkhead) deadline(ctx context.Context) time.Duration {
+// deadline is that of ctx; zero when it has none. It counts from now, not from
+// the origin: wall clocks may have been set since.
+func deadline(ctx context.Context, now time.Duration) time.Duration {
 	d, ok := ctx.Deadline()
 	if !ok {
 		return 0
 	}
-	return max(1, d.Sub(b.origin))
+	left := min(time.Until(d), math.MaxInt64-now)
+	return max(1, now+left)
 }

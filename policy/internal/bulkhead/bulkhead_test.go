@@ -178,6 +178,22 @@ func TestPlacesFromBeforeTeachNothing(t *testing.T) {
 	require.Equal(t, 3, b.Limit())
 }
 
+func TestPlacesUnderOneAlgorithmTeachNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, second := &script{bounds: limit.Bounds{Limit: 2}}, &script{bounds: limit.Bounds{Limit: 2}}
+		b := bulkhead.New(first)
+		before := fill(t, b, 1)[0]
+		time.Sleep(time.Second)
+		b.Follow(second)
+		since := fill(t, b, 1)[0]
+		b.Exit(before, limit.Done, 0)
+		require.Empty(t, second.samples)
+		b.Exit(since, limit.Done, 0)
+		require.Len(t, second.samples, 1)
+		require.Empty(t, first.samples)
+	})
+}
+
 // wobble names another limit for each try.
 type wobble struct {
 	most int

@@ -39,7 +39,8 @@ type queuer struct {
 
 // Wait enters after all, or waits in the queue for it.
 func (b *Bulkhead) Wait(ctx context.Context, rank Rank) (Place, Verdict) {
-	a := arrival{rank: min(rank, Ranks-1), at: b.now(), deadline: b.deadline(ctx)}
+	now := b.now()
+	a := arrival{rank: min(rank, Ranks-1), at: now, deadline: deadline(ctx, now)}
 	b.mu.Lock()
 	place, verdict := b.offer(a)
 	var q *queuer
@@ -108,7 +109,7 @@ func (b *Bulkhead) hopeless(a arrival, now time.Duration) bool {
 }
 
 // handOn gives free places to those who wait; mu must be held. While anyone
-// waits, only who holds mu changes who is in flight, but for [Bulkhead.Resume].
+// waits, only who holds mu changes who is in flight.
 func (b *Bulkhead) handOn() {
 	if b.line.occupied == 0 {
 		return

@@ -10,6 +10,7 @@ import (
 // teacher tells an algorithm of the tries.
 type teacher struct {
 	starter limit.Starter // the algorithm, if it must see them begin
+	since   time.Duration // places from before teach it nothing
 
 	mu sync.Mutex
 	// Guarded by mu:
@@ -22,7 +23,7 @@ func (b *Bulkhead) Follow(alg limit.Algorithm) {
 	bounds := alg.Bounds()
 	var t *teacher
 	if _, fixed := alg.(limit.Fixed); !fixed {
-		t = &teacher{algorithm: alg, named: bounds}
+		t = &teacher{since: b.now(), algorithm: alg, named: bounds}
 		t.starter, _ = alg.(limit.Starter)
 	}
 	b.mu.Lock()
@@ -56,7 +57,7 @@ func (b *Bulkhead) hold(bounds limit.Bounds) {
 // learn reports whether the limit is another one now.
 func (b *Bulkhead) learn(p Place, r limit.Result, excluded time.Duration) bool {
 	t := b.teacher.Load()
-	if t == nil || p.inFlight == 0 {
+	if t == nil || p.inFlight == 0 || p.granted < t.since {
 		return false
 	}
 	s := limit.Sample{

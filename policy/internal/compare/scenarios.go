@@ -19,7 +19,7 @@ func tuning() []Scenario {
 	return join(
 		steady(io4, 0.4, 0.6, 0.8, 1, 2, 6), steady(cpu3, 0.4, 0.6, 0.8, 1, 2, 6),
 		steady(io48, 0.6, 1, 2), steady(cpu16, 0.6, 1, 2, 6),
-		steady(io16.with(constant), 0.6, 1, 2), steady(io16.with(lognormal), 0.6, 1, 2),
+		steady(io16.with(constant), 0.6, 1, 2), steady(io16.with(lognormal), 0.6, 1, 2), steady(io16.with(bimodal), 0.6, 1, 2),
 		steps(io4), steps(cpu3), steps(io16), steps(io48), steps(cpu16),
 		andBack(io4), andBack(cpu16),
 		storm(io16), cancelling(io16, 0.8, 2), refusing(cpu3, 0.02, 2, 6),

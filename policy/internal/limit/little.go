@@ -40,7 +40,6 @@ type Little struct {
 	settled   time.Duration // what ends before saw another limit
 	next      time.Duration // no probe for its own sake before
 	rest      time.Duration // no probe because the service looks changed before
-	rng       uint64
 }
 
 const (
@@ -53,7 +52,7 @@ const (
 func NewLittle() *Little {
 	l := &Little{
 		limit: startLimit, spread: 1, validated: startLimit, usual: usual{took: math.Inf(-1), want: startLimit},
-		calm: deepAfter, rng: 1,
+		calm: deepAfter,
 	}
 	l.name()
 	return l
@@ -64,12 +63,10 @@ func (l *Little) Bounds() Bounds { return l.bounds }
 
 // Learn implements [Algorithm].
 func (l *Little) Learn(s Sample) {
-	if s.Result == Dropped {
-		return
-	}
 	took := math.Log(max(s.Took(), time.Microsecond).Seconds())
-	if s.Result == Missed && s.Deadline == 0 && (l.base.n == 0 || took < l.base.mean-math.Ln2) {
-		return // its caller did not wait for the service
+	if s.Result == Dropped || l.gone(s, took) {
+		l.giveUp(s.Ended)
+		return
 	}
 	l.learnDeadline(s)
 	switch {
@@ -84,6 +81,11 @@ func (l *Little) Learn(s Sample) {
 		}
 		l.awayFromLimit(s)
 	}
+}
+
+// gone reports whether the caller of s went away without waiting for the service.
+func (l *Little) gone(s Sample, took float64) bool {
+	return s.Result == Missed && s.Deadline == 0 && (l.base.n == 0 || took < l.base.mean-math.Ln2)
 }
 
 // roomy is how many have room for sure.

@@ -52,6 +52,11 @@ func (c *crowd) add(s Sample, took float64) {
 	c.rate.add(math.Log(float64(s.InFlight)) - took)
 }
 
+// enough is how many tries tell something, if there is time to wait for them.
+// That those seen so far are alike does not: nine hits of a cache say nothing of
+// the miss that follows.
+const enough = 64
+
 // ripe reports whether enough was seen to tell it from noise. Tries that are in
 // flight together are slow together, so it takes a few rounds of them.
 func (c *crowd) ripe(now time.Duration, limit float64) bool {
@@ -62,8 +67,7 @@ func (c *crowd) ripe(now time.Duration, limit float64) bool {
 	case lasted >= 500*time.Millisecond:
 		return true
 	}
-	rounds := c.took.n >= 2*limit && lasted >= 2*seconds(math.Exp(c.took.mean))
-	return rounds && (c.took.n >= 64 || c.rate.se() <= 0.12)
+	return c.took.n >= max(enough, 2*limit) && lasted >= 2*seconds(math.Exp(c.took.mean))
 }
 
 // judge moves the limit by what was seen at it, and begins a probe where that

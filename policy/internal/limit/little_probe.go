@@ -2,6 +2,7 @@ package limit
 
 import (
 	"math"
+	"math/rand/v2"
 	"time"
 )
 
@@ -39,14 +40,12 @@ func (l *Little) settle(now time.Duration, took float64) {
 	l.settled = now + min(2*seconds(math.Exp(took)), 2*time.Second)
 }
 
-// look takes in a try while a probe lasts; only those let in since count. One
-// that is never answered, because nobody comes any more, is given up.
+// look takes in a try while a probe lasts; only those let in since count.
 func (l *Little) look(s Sample, took float64) {
-	p := &l.probe
-	if s.Ended-p.since > l.stale() {
-		l.end(s.Ended, l.usual.took)
+	if l.giveUp(s.Ended) {
 		return
 	}
+	p := &l.probe
 	if s.Granted >= p.since && s.Ended >= l.settled {
 		p.seen.add(s, took)
 	}
@@ -59,13 +58,22 @@ func (l *Little) look(s Sample, took float64) {
 	}
 }
 
+// giveUp ends a probe that is not answered, because nobody comes any more or no
+// try tells anything. It reports whether it did.
+func (l *Little) giveUp(now time.Duration) bool {
+	if l.probe.limit == 0 || now-l.probe.since <= l.stale() {
+		return false
+	}
+	l.end(now, 0, l.usual.took)
+	return true
+}
+
 func (p *probe) ripe(lasted time.Duration) bool {
 	n := p.seen.tries
 	if n < 8 {
 		return false
 	}
-	distinct := n >= 2*p.limit && (n >= 64 || p.seen.rate.se() <= 0.12)
-	return distinct || lasted >= max(500*time.Millisecond, 3*seconds(math.Exp(p.usual.took)))
+	return n >= max(enough, 2*p.limit) || lasted >= max(500*time.Millisecond, 3*seconds(math.Exp(p.usual.took)))
 }
 
 // deeper goes on at half the limit of the probe.
@@ -98,15 +106,14 @@ func (l *Little) conclude(now time.Duration) {
 	l.limit = max(floorLimit, min(l.limit, want))
 	l.proven = l.slots
 	l.validated, l.usual.want, l.usual.miss = l.limit, l.limit, 0
-	l.end(now, found.mean)
+	l.end(now, now-p.began, found.mean)
 }
 
 // exponentialSD is the standard deviation of the logarithm of exponential times.
 const exponentialSD = math.Pi / 2.449489742783178
 
-// end returns to the limit.
-func (l *Little) end(now time.Duration, took float64) {
-	lasted := now - l.probe.began
+// end returns to the limit, from a probe that cost so much time.
+func (l *Little) end(now, lasted time.Duration, took float64) {
 	l.probe = probe{}
 	l.crowd = crowd{since: now}
 	l.quiet = quiet{since: now}
@@ -123,9 +130,6 @@ func (l *Little) schedule(now, lasted time.Duration) {
 	if l.calm >= deepAfter {
 		every = max(5*time.Second, 100*lasted)
 	}
-	l.rng ^= l.rng << 13
-	l.rng ^= l.rng >> 7
-	l.rng ^= l.rng << 17
-	l.next = now + time.Duration(float64(every)*(0.8+0.4*float64(l.rng>>11)/(1<<53)))
+	l.next = now + time.Duration(float64(every)*(0.8+0.4*rand.Float64()))
 	l.rest = now + min(every, lasted*time.Duration(3+l.calm))
 }

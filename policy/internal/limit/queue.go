@@ -2,6 +2,9 @@ package limit
 
 import "time"
 
+// hiccup is how long a scheduler may keep anyone waiting for nothing.
+const hiccup = 10 * time.Millisecond
+
 // ShortQueue is the bounds of a limit with a queue that absorbs bursts and no
 // more, for tries that take so long; zero: it is not known yet.
 func ShortQueue(limit int, took time.Duration) Bounds {
@@ -9,7 +12,7 @@ func ShortQueue(limit int, took time.Duration) Bounds {
 	if took == 0 {
 		took = 20 * time.Millisecond
 	}
-	b.Wait = 10 * took
-	b.Standing = max(took, 10*time.Millisecond)
+	b.Wait = max(10*took, hiccup)
+	b.Standing = max(took, hiccup)
 	return b
 }
