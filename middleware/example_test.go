@@ -23,7 +23,7 @@ func Example() {
 
 	w := httptest.NewRecorder()
 	r.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
-	fmt.Println(w.Code, w.Body, w.Header().Get("RateLimit"))
+	fmt.Println(w.Code, w.Body, w.Header().Get("Ratelimit"))
 	// Output: 200 hello "default";r=99;t=1
 }
 
