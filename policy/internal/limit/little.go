@@ -28,10 +28,10 @@ type Little struct {
 	fated    float64 // share of them that end too late even when it is not crowded
 	deadline mean    // seconds that callers wait
 
-	crowd crowd   // at the limit since the last verdict
-	usual usual   // at the limit of late
-	quiet quiet   // away from the limit
-	busy  float64 // share of the tries of late that were at the limit
+	crowd crowd // at the limit since the last verdict
+	usual usual // at the limit of late
+	quiet quiet // away from the limit
+	busy  mean  // share of the tries of late that were at the limit
 
 	probe     probe
 	proven    float64       // the slots by the last probe

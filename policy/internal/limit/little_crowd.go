@@ -26,7 +26,7 @@ type usual struct {
 // atLimit takes in a try that was let in at the limit or near it.
 func (l *Little) atLimit(s Sample, took float64) {
 	l.quiet = quiet{since: s.Ended}
-	l.busy += (1 - l.busy) / 256
+	l.busy.add(1, 256)
 	if s.Ended < l.settled {
 		return
 	}
@@ -76,7 +76,7 @@ func (l *Little) judge(now time.Duration) {
 	c := l.crowd
 	l.crowd = crowd{since: now}
 	if l.next == 0 {
-		l.next = now + time.Second // the first to end are the quick ones
+		l.next = now + max(500*time.Millisecond, 5*seconds(math.Exp(c.took.mean))) // the first to end are the quick ones
 	}
 	if l.base.n == 0 || c.took.mean < l.base.mean-3*c.took.se() {
 		l.base.set(c.took.n, c.took.mean)
@@ -151,7 +151,7 @@ func (l *Little) doubt(now time.Duration, c crowd, want float64) {
 	switch {
 	case l.proven > 0 && (far || some && now >= l.rest):
 		l.begin(now, l.limit/2, changed)
-	case now < l.next || l.busy < 0.9: // it would cost those who can be served
+	case now < l.next || l.busy.mean < 0.9: // it would cost those who can be served
 	case l.calm < deepAfter:
 		l.begin(now, 0.85*l.proven, shallow)
 	default:

@@ -37,7 +37,7 @@ func (l *Little) begin(now time.Duration, at float64, kind probeKind) {
 // settle passes by what ends soon after a change: of the tries let in since, the
 // quick ones end first.
 func (l *Little) settle(now time.Duration, took float64) {
-	l.settled = now + min(2*seconds(math.Exp(took)), 2*time.Second)
+	l.settled = now + min(2*seconds(math.Exp(took)), time.Second)
 }
 
 // look takes in a try while a probe lasts; only those let in since count.
@@ -73,7 +73,7 @@ func (p *probe) ripe(lasted time.Duration) bool {
 	if n < 8 {
 		return false
 	}
-	return n >= max(enough, 2*p.limit) || lasted >= max(500*time.Millisecond, 3*seconds(math.Exp(p.usual.took)))
+	return n >= max(enough, 2*p.limit) || lasted >= max(500*time.Millisecond, 2*seconds(math.Exp(p.usual.took)))
 }
 
 // deeper goes on at half the limit of the probe.

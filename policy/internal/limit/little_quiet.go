@@ -12,7 +12,7 @@ type quiet struct {
 // awayFromLimit lets a limit that nothing comes near sink towards what is
 // needed, so that a sudden crowd does not find more room than there is.
 func (l *Little) awayFromLimit(s Sample) {
-	l.busy -= l.busy / 256
+	l.busy.add(0, 256)
 	q := &l.quiet
 	if s.Ended-q.since > l.stale() {
 		*q = quiet{since: s.Ended}
