@@ -52,8 +52,62 @@
 //
 // With a Limit of 0, Shed finds out by itself how much the server has room for.
 //
-// <!-- comparison of the algorithms: begin -->
-// <!-- comparison of the algorithms: end -->
+// It does so by Little's law and by lowering the limit for a moment now and then;
+// the algorithm is told where it stands, in policy/internal/limit. The queue
+// before it is short and lets in by priority; once it stands, the newest go first,
+// for they are the ones who still wait.
+//
+// Every limit met the same calls in 161 scenarios of virtual time, from 1 to 64
+// slots; of three runs each the worst goodput, by family, as a share of what could
+// have been answered in time:
+//
+//	                     steady  steps  retries  cancelling  refusal  critical  uneven  clients    all
+//	magnetar              0.878  0.386    0.902       0.925    0.939     0.864   0.718    0.395  0.386
+//	none                  0.000  0.001    0.006       0.038    0.036     0.007   0.411    0.000  0.000
+//	fixed, right          0.500  0.616    0.875       0.751    0.667     0.677   0.586    0.763  0.500
+//	fixed, right, queue   0.870  0.209    0.969       0.973    0.967     0.919   0.677    0.543  0.209
+//	fixed, 4x             0.806  0.087    0.953       0.901    0.940     0.214   0.712    0.716  0.087
+//	failsafe              0.340  0.157    0.932       0.837    0.834     0.249   0.701    0.284  0.157
+//	failsafe, queue       0.144  0.005    0.148       0.331    0.091     0.039   0.812    0.015  0.005
+//	failsafe, levels      0.334  0.023    0.263       0.413    0.228     0.049   0.807    0.015  0.015
+//	AIMD                  0.451  0.149    0.934       0.117    0.970     0.149   0.706    0.389  0.117
+//	AIMD, queue           0.008  0.000    0.204       0.204    0.164     0.003   0.856    0.010  0.000
+//	Vegas                 0.169  0.025    0.906       0.517    0.963     0.155   0.686    0.420  0.025
+//	Gradient2             0.443  0.174    0.918       0.845    0.893     0.319   0.714    0.332  0.174
+//	Gradient2, queue      0.227  0.003    0.160       0.273    0.061     0.028   0.804    0.008  0.003
+//	fixed, our gate       0.907  0.849    0.957       0.986    0.976     0.953   0.690    0.926  0.690
+//	failsafe, our gate    0.344  0.171    0.884       0.859    0.619     0.272   0.810    0.103  0.103
+//	Gradient2, our gate   0.547  0.032    0.774       0.812    0.485     0.316   0.823    0.030  0.030
+//
+// And over all of them, the mean, in how many it fell below 0.9, and the share
+// refused although there was room on average:
+//
+//	magnetar             0.945   20   2.3%
+//	none                 0.455  100   0.0%
+//	fixed, right         0.873   69  17.4%
+//	fixed, right, queue  0.935   24   3.4%
+//	fixed, 4x            0.898   43   3.8%
+//	failsafe             0.873   46   4.6%
+//	failsafe, queue      0.711   69   4.7%
+//	failsafe, levels     0.749   69   4.4%
+//	AIMD                 0.844   52   9.6%
+//	AIMD, queue          0.566   85  13.9%
+//	Vegas                0.815   61  13.8%
+//	Gradient2            0.880   44   4.4%
+//	Gradient2, queue     0.672   71   3.3%
+//	fixed, our gate      0.985    7   2.4%
+//	failsafe, our gate   0.869   50   3.6%
+//	Gradient2, our gate  0.848   54   2.4%
+//
+// "Our gate" is the queue of Shed around another limit; "fixed, right" knows how
+// many slots there are, which nobody does, and so "fixed, our gate" is what there
+// is to reach. magnetar falls short of it where tries become so slow that they
+// take about as long as their callers wait (0.39 to 0.9 at ten to twenty times
+// slower), with two slots of CPU at ten times slower (0.4 to 0.8), and by about 1 %
+// in steady overload, for looking. Bursts of five times the load that last for
+// longer than the queue lose a quarter, as under any short queue. All rows:
+//
+//	go -C policy/internal/compare test -run Comparison -v -count=1 -timeout 60m .
 //
 // # What it will not do
 //
