@@ -186,15 +186,29 @@ func TestCancelledWaiterLeavesTheQueueAtOnce(t *testing.T) {
 	})
 }
 
+// leaver is a context whose end wakes nobody: who waits finds out when it is
+// handed a place.
+type leaver struct {
+	context.Context
+	gone            atomic.Bool
+}
+
+func (l *leaver) Err() error {
+	if l.gone.Load() {
+		return context.Canceled
+	}
+	return nil
+}
+
 func TestPlaceOfAWaiterWhoCancelsMeanwhileIsGivenOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := policy.NewConcurrency(policy.ConcurrencyConfig{Limit: 1, MaxQueue: 2, MaxWait: -1})
 		p := hold(t, c, 1)[0]
-		ctx, cancel := context.WithCancel(t.Context())
+		ctx := &leaver{Context: context.Background()}
 		first := enqueue(ctx, c, 1)
 		second := enqueue(t.Context(), c, 1)
+		ctx.gone.Store(true)
 		p.Done(t.Context(), policy.Success)
-		cancel() // the first has been handed the place, but does not run yet
 		require.ErrorIs(t, (<-first).err, context.Canceled)
 		next := <-second
 		require.NoError(t, next.err)

@@ -2,6 +2,7 @@ package bulkhead_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -243,15 +244,29 @@ func TestQueueLetsNobodyInWhoCannotEndInTime(t *testing.T) {
 	})
 }
 
+// leaver is a context whose end wakes nobody: who waits finds out when it is
+// handed a place.
+type leaver struct {
+	context.Context
+	gone            atomic.Bool
+}
+
+func (l *leaver) Err() error {
+	if l.gone.Load() {
+		return context.Canceled
+	}
+	return nil
+}
+
 func TestPlaceOfOneWhoIsGoneGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := bulkhead.New(limit.Fixed{Limit: 1, Queue: 10, Wait: forever, Standing: -1})
 		c, first := crowdBefore(b), fill(t, b, 1)[0]
-		ctx, cancel := context.WithCancel(t.Context())
+		ctx := &leaver{Context: context.Background()}
 		c.add(ctx, 9)
 		c.add(t.Context(), 0)
-		b.Exit(first, limit.Done, 0) // 0 is handed the place, but does not run yet
-		cancel()
+		ctx.gone.Store(true)
+		b.Exit(first, limit.Done, 0)
 		synctest.Wait()
 		require.Equal(t, bulkhead.Canceled, (<-c.ended).verdict)
 		w := c.next(t)
