@@ -190,7 +190,7 @@ func TestCancelledWaiterLeavesTheQueueAtOnce(t *testing.T) {
 // handed a place.
 type leaver struct {
 	context.Context
-	gone            atomic.Bool
+	gone atomic.Bool
 }
 
 func (l *leaver) Err() error {

@@ -248,7 +248,7 @@ func TestQueueLetsNobodyInWhoCannotEndInTime(t *testing.T) {
 // handed a place.
 type leaver struct {
 	context.Context
-	gone            atomic.Bool
+	gone atomic.Bool
 }
 
 func (l *leaver) Err() error {
