@@ -139,7 +139,8 @@ func TestPauseOfEverythingHardlyMovesTheLimit(t *testing.T) {
 				c := policy.NewConcurrency(policy.ConcurrencyConfig{})
 				began := time.Now()
 				at := began.Add(30 * time.Second)
-				l := load{limit: c, slots: 8, mean: 10 * time.Millisecond, times: times}
+				// Enough slots, so that one more or less is no tenth of the limit.
+				l := load{limit: c, slots: 40, mean: 10 * time.Millisecond, times: times}
 				// Who is in service at that moment, or begins in it, is late by all of it.
 				l.slow = func(now time.Time) time.Duration {
 					if now.After(at.Add(-10*time.Millisecond)) && now.Before(at.Add(pause)) {
