@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -208,10 +207,11 @@ func TestTrap37CustomContextKeepsNoGoroutine(t *testing.T) {
 	}
 	for name, a := range cases {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { // it fails on goroutines that are left
+			// The context never ends, so a goroutine that waits for it would be left,
+			// and on such a one a bubble fails.
+			synctest.Test(t, func(t *testing.T) {
 				tr := transport.New(newPeer(a), fullChain())
 				ctx := plainContext{make(chan struct{})}
-				before := runtime.NumGoroutine()
 				for range 10 {
 					resp, err := tr.RoundTrip(get(t).WithContext(ctx))
 					if err == nil {
@@ -219,7 +219,6 @@ func TestTrap37CustomContextKeepsNoGoroutine(t *testing.T) {
 					}
 				}
 				synctest.Wait()
-				require.LessOrEqual(t, runtime.NumGoroutine(), before)
 			})
 		})
 	}
