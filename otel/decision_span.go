@@ -21,11 +21,14 @@ func recordDecision(ctx context.Context, tracer trace.Tracer, d policy.Decision,
 	if began.IsZero() {
 		began = time.Now().Add(-d.Took)
 	}
-	opts := make([]trace.SpanStartOption, len(s.start), len(s.start)+2)
+	opts := make([]trace.SpanStartOption, len(s.start), len(s.start)+3)
 	copy(opts, s.start)
 	opts = append(opts, trace.WithTimestamp(began))
-	if tripped.IsValid() {
-		opts = append(opts, trace.WithLinks(trace.Link{SpanContext: tripped}))
+	cause, _ := causeOf(ctx)
+	for _, linked := range [...]trace.SpanContext{tripped, cause} {
+		if linked.IsValid() {
+			opts = append(opts, trace.WithLinks(trace.Link{SpanContext: linked}))
+		}
 	}
 	_, span := tracer.Start(ctx, s.name, opts...)
 	if !span.IsRecording() {
@@ -38,8 +41,23 @@ func recordDecision(ctx context.Context, tracer trace.Tracer, d policy.Decision,
 // figures are the attributes worth building only for a span that records.
 func figures(ctx context.Context, d policy.Decision) []attribute.KeyValue {
 	attrs := make([]attribute.KeyValue, 0, 6)
-	if d.Key != "" {
-		attrs = append(attrs, keyKey.String(d.Key))
+	for _, name := range [...]struct {
+		key   attribute.Key
+		value string
+	}{
+		{keyKey, d.Key},
+		{keyEndpoint, d.Endpoint},
+		{keyNote, d.Note},
+	} {
+		if name.value != "" {
+			attrs = append(attrs, name.key.String(name.value))
+		}
+	}
+	if d.Age != 0 {
+		attrs = append(attrs, keyAge.Float64(d.Age.Seconds()))
+	}
+	if d.Reused {
+		attrs = append(attrs, keyReused.Bool(true))
 	}
 	for _, figure := range [...]struct {
 		key   attribute.Key

@@ -53,6 +53,13 @@
 // once. A sampler that shall not follow strangers can tell them by
 // sdktrace.WithRemoteParentSampled.
 //
+// # Decisions in the background
+//
+// What a pool decides while nobody waits for it (to eject, return, rotate or
+// retire, a change of addresses, a probe) is told in a context of [Background]:
+// each such decision is the root of a trace of its own, if the sampler agrees,
+// linked to the span of the request that led to it where one did.
+//
 // # Attributes of spans
 //
 // Those of the semantic conventions for HTTP clients, version 1.43:
@@ -80,6 +87,10 @@
 //	magnetar.key             string  decision  for which key
 //	magnetar.priority        string  decision  bulk, low, normal, critical; where the policy looks at it
 //	magnetar.shadow          bool    decision  true where it was only told, not carried out
+//	magnetar.endpoint        string  decision  address behind the key
+//	magnetar.connection.age  float   decision  s
+//	magnetar.connection.reused  bool  decision  true where it had been used before
+//	magnetar.note            string  decision  the reason given by hand
 //	magnetar.attempt         int     decision  number of the try, from 1
 //	magnetar.limit           int     decision  {try}, in flight or per period
 //	magnetar.in_flight       int     decision  {try}

@@ -48,7 +48,11 @@ type inboundKey struct{}
 // process's part of one. parent is the span in ctx; a local one, whether it
 // records or not, has settled that.
 func begins(ctx context.Context, parent trace.SpanContext) bool {
-	return (!parent.IsValid() || parent.IsRemote()) && ctx.Value(inboundKey{}) != nil
+	if parent.IsValid() && !parent.IsRemote() {
+		return false
+	}
+	_, background := causeOf(ctx)
+	return background || ctx.Value(inboundKey{}) != nil
 }
 
 // matters reports whether d held up or refused its request, and is worth a span

@@ -75,5 +75,5 @@ func (m *instruments) decision(ctx context.Context, d policy.Decision, s *series
 
 // waited reports whether the time that a decision took was spent waiting.
 func waited(a policy.Action) bool {
-	return a == policy.ActionWait || a == policy.ActionAdmit || a == policy.ActionRefuse
+	return a == policy.ActionWait || a == policy.ActionAdmit || a == policy.ActionAcquire || a == policy.ActionRefuse
 }

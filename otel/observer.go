@@ -65,7 +65,7 @@ func (o *Observer) Enabled(ctx context.Context) bool {
 }
 
 // Observe counts d, and makes a span of it where the span in ctx records, or
-// one may begin there: see [Observer.Inbound].
+// one may begin there: see [Observer.Inbound] and [Background].
 func (o *Observer) Observe(ctx context.Context, d policy.Decision) {
 	if o == nil {
 		return
@@ -85,11 +85,25 @@ func (o *Observer) Observe(ctx context.Context, d policy.Decision) {
 
 // shows reports whether d is worth a span.
 func (o *Observer) shows(ctx context.Context, d policy.Decision) bool {
-	if !trace.SpanFromContext(ctx).IsRecording() {
+	_, background := causeOf(ctx)
+	if !background && !trace.SpanFromContext(ctx).IsRecording() {
 		return matters(d)
 	}
-	routine := d.Action == policy.ActionAdmit && d.Reason == "" && d.Took == 0
-	return o.detail == All || !routine
+	return o.detail == All || !routine(d)
+}
+
+// routine reports whether d changed nothing for anybody.
+func routine(d policy.Decision) bool {
+	if d.Reason != "" || d.Err != nil {
+		return false
+	}
+	switch d.Action {
+	case policy.ActionAdmit, policy.ActionAcquire:
+		return d.Took == 0
+	case policy.ActionProbe:
+		return true
+	}
+	return false
 }
 
 // tracer is where spans begun in ctx go; nil if nothing can record them.

@@ -17,6 +17,7 @@ const (
 	PolicyShed        = "shed"
 	PolicyQuota       = "quota"
 	PolicyDeadline    = "deadline"
+	PolicyPool        = "pool"
 )
 
 // Action is what was decided. The set is closed: it is safe as a metric
@@ -38,6 +39,19 @@ const (
 	ActionBypass   Action = "bypass"    // a policy was passed by; the reason says why
 )
 
+// Actions of a pool.
+const (
+	ActionAcquire Action = "acquire" // a connection was handed out
+	ActionCreate  Action = "create"  // a connection was made, or could not be
+	ActionRetire  Action = "retire"  // a connection left the pool
+	ActionLeak    Action = "leak"    // a connection is out for too long
+	ActionResolve Action = "resolve" // the endpoints of a target changed, or could not be found
+	ActionProbe   Action = "probe"   // an endpoint was asked whether it is well
+	ActionEject   Action = "eject"   // an endpoint gets no more requests
+	ActionReturn  Action = "return"  // an ejected endpoint gets requests again
+	ActionRotate  Action = "rotate"  // an endpoint's connections are left for new ones
+)
+
 // Decision is one decision of one policy. It is a value: copy it freely.
 type Decision struct {
 	Policy string // which policy decided, see [PolicyBreaker] and its like
@@ -51,6 +65,14 @@ type Decision struct {
 	Priority Priority
 	// Shadow says that the decision was only told, not carried out.
 	Shadow bool
+	// Endpoint is the address behind the key, as "192.0.2.1:443"; empty where
+	// there is but one.
+	Endpoint string
+	// Age of the connection, and whether it had been used before.
+	Age    time.Duration
+	Reused bool
+	// Note is what whoever asked for it by hand gave as the reason.
+	Note string
 	// Attempt counts the tries of a call from 1; zero outside a call.
 	Attempt int
 	// Began is when the decision began, and Took how long it lasted: the time

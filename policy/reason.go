@@ -22,12 +22,52 @@ const (
 	ReasonClosed             Reason = "closed"              // closed for good, or draining: ErrClosed
 )
 
+// Reasons why a pool has no connection to give.
+const (
+	ReasonAcquireTimeout   Reason = "acquire_timeout"   // none in time: ErrPoolExhausted
+	ReasonTooManyWaiters   Reason = "too_many_waiters"  // all are out and no more may wait: ErrPoolExhausted
+	ReasonNoneIdle         Reason = "none_idle"         // none is idle, and the caller would not wait: ErrPoolExhausted
+	ReasonConnectionFailed Reason = "connection_failed" // one could not be made: ErrConnectionCreation
+	ReasonNoEndpoint       Reason = "no_endpoint"       // no address is known for the host: ErrConnectionCreation
+	ReasonUnhealthy        Reason = "unhealthy"         // one failed its check, and leaves: ErrUnhealthyConnection
+)
+
+// Reasons why a connection left a pool, beside [ReasonUnhealthy] and
+// [ReasonClosed].
+const (
+	ReasonLifetime  Reason = "lifetime"  // it is as old as may be
+	ReasonIdle      Reason = "idle"      // nobody has used it for too long
+	ReasonDiscarded Reason = "discarded" // its user found it broken
+	ReasonRetired   Reason = "retired"   // all of its time were retired by hand
+	ReasonSurplus   Reason = "surplus"   // the pool was made smaller
+	ReasonDetached  Reason = "detached"  // its user keeps it
+)
+
+// Reasons of what happens to endpoints, beside [ReasonFailuresInARow] and
+// [ReasonTooManyKeys].
+const (
+	ReasonSuccessRate    Reason = "success_rate"    // ejected: succeeds far less often than the others
+	ReasonProbeFailed    Reason = "probe_failed"    // ejected: does not answer probes
+	ReasonEjectionOver   Reason = "ejection_over"   // returned: its time is over
+	ReasonProbeSucceeded Reason = "probe_succeeded" // returned: answers probes
+	ReasonTooFewHealthy  Reason = "too_few_healthy" // ejections passed by: too few endpoints are left
+	ReasonEjected        Reason = "ejected"         // rotated: for it was ejected
+	ReasonRemoved        Reason = "removed"         // rotated: the resolver no longer names it
+	ReasonRotated        Reason = "rotated"         // rotated by hand
+	ReasonIgnoredClose   Reason = "ignored_close"   // rotated: the peer keeps connections open that it was asked to close
+	ReasonKeepAlive      Reason = "keep_alive"      // rotated: the peer closes idle connections earlier than was known
+	ReasonDrainTimeout   Reason = "drain_timeout"   // connections of an old generation were cut
+	ReasonUnused         Reason = "unused"          // nobody asked for the target for long
+)
+
 // Reasons of a timeout; the [*Error] matches ErrTimeout.
 const (
 	ReasonTimeout        Reason = "timeout"         // a plain operation's time ran out
 	ReasonTotalTimeout   Reason = "total_timeout"   // no response headers within the whole call's time
 	ReasonAttemptTimeout Reason = "attempt_timeout" // no response headers within the try's time
 	ReasonBodyStalled    Reason = "body_stalled"    // the response body stopped moving
+	ReasonCreateTimeout  Reason = "create_timeout"  // a connection was not made within its time
+	ReasonCheckTimeout   Reason = "check_timeout"   // a connection's health was not told within its time
 )
 
 // Reasons of a retry: what was wrong with the try before it.
@@ -89,7 +129,14 @@ func (r Reason) sentinel() error {
 		return ErrRateLimitExceeded
 	case ReasonLimitReached, ReasonQueueFull, ReasonQueueTimeout, ReasonEvicted, ReasonDeadlineUnmeetable, ReasonStore:
 		return ErrSaturated
-	case ReasonTimeout, ReasonTotalTimeout, ReasonAttemptTimeout, ReasonBodyStalled, ReasonOverrun:
+	case ReasonAcquireTimeout, ReasonTooManyWaiters, ReasonNoneIdle:
+		return ErrPoolExhausted
+	case ReasonConnectionFailed, ReasonNoEndpoint:
+		return ErrConnectionCreation
+	case ReasonUnhealthy:
+		return ErrUnhealthyConnection
+	case ReasonTimeout, ReasonTotalTimeout, ReasonAttemptTimeout, ReasonBodyStalled, ReasonOverrun,
+		ReasonCreateTimeout, ReasonCheckTimeout:
 		return ErrTimeout
 	case ReasonMaxRetries:
 		return ErrMaxRetriesExceeded

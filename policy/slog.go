@@ -45,8 +45,14 @@ func levelOf(d Decision) slog.Level {
 
 func levelOfAction(d Decision) slog.Level {
 	switch d.Action {
-	case ActionRefuse, ActionTimeout, ActionOpen, ActionHold:
+	case ActionRefuse, ActionTimeout, ActionOpen, ActionHold, ActionEject, ActionLeak:
 		return slog.LevelWarn
+	case ActionAcquire:
+		return slog.LevelDebug
+	case ActionCreate, ActionProbe, ActionRetire:
+		if d.Err == nil {
+			return slog.LevelDebug
+		}
 	case ActionGiveUp:
 		switch d.Reason {
 		case ReasonMaxRetries, ReasonBudget:
@@ -65,7 +71,7 @@ func levelOfAction(d Decision) slog.Level {
 }
 
 func attrsOf(d Decision) []slog.Attr {
-	attrs := make([]slog.Attr, 0, 15)
+	attrs := make([]slog.Attr, 0, 19)
 	add := func(a slog.Attr) { attrs = append(attrs, a) }
 	if d.Reason != "" {
 		add(slog.String("reason", string(d.Reason)))
@@ -81,6 +87,18 @@ func attrsOf(d Decision) []slog.Attr {
 	}
 	if d.Shadow {
 		add(slog.Bool("shadow", true))
+	}
+	if d.Endpoint != "" {
+		add(slog.String("endpoint", d.Endpoint))
+	}
+	if d.Age != 0 {
+		add(slog.Duration("age", d.Age))
+	}
+	if d.Reused {
+		add(slog.Bool("reused", true))
+	}
+	if d.Note != "" {
+		add(slog.String("note", d.Note))
 	}
 	if d.Took != 0 {
 		add(slog.Duration("took", d.Took))
