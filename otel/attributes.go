@@ -17,6 +17,8 @@ const (
 	keyAge        = attribute.Key("magnetar.connection.age")
 	keyReused     = attribute.Key("magnetar.connection.reused")
 	keyNote       = attribute.Key("magnetar.note")
+	keyPoolName   = attribute.Key("magnetar.pool.name")
+	keyPoolState  = attribute.Key("magnetar.pool.state")
 	keyAttempt    = attribute.Key("magnetar.attempt")
 	keyLimit      = attribute.Key("magnetar.limit")
 	keyInFlight   = attribute.Key("magnetar.in_flight")

@@ -120,6 +120,10 @@
 //	magnetar.in_flight            histogram      {try}       magnetar.policy
 //	magnetar.limit                gauge          {try}       magnetar.policy
 //	magnetar.breaker.open         updowncounter  {breaker}   none
+//	magnetar.pool.connections     updowncounter  {connection}  magnetar.pool.name, .state: idle, active, creating
+//	magnetar.pool.max             updowncounter  {connection}  magnetar.pool.name
+//	magnetar.pool.waiting         updowncounter  {caller}      magnetar.pool.name
+//	http.client.open_connections  updowncounter  {connection}  of the conventions: server, http.connection.state
 //
 // No metric has the key: keys are often hosts, and those may be without bound.
 // For the same reason magnetar.in_flight is a distribution, of what each

@@ -18,6 +18,7 @@ type instruments struct {
 	limit        metric.Int64Gauge
 	breakersOpen metric.Int64UpDownCounter
 	requests     metric.Float64Histogram
+	levels       levels
 }
 
 func newInstruments(m metric.Meter) *instruments {
@@ -41,6 +42,7 @@ func newInstruments(m metric.Meter) *instruments {
 			metric.WithUnit("{breaker}"),
 			metric.WithDescription("Circuit breakers that are not closed."))),
 		requests: ok(requests.Inst(), err),
+		levels:   newLevels(m),
 	}
 }
 

@@ -158,6 +158,8 @@ func (a *attempt) Value(k any) any {
 		return a.call.record
 	case traceKey:
 		return a.tracing().value
+	case policy.AvoidKey{}:
+		return a.call.avoided()
 	}
 	return a.value(k)
 }

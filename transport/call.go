@@ -28,6 +28,7 @@ type call struct {
 	nested   bool           // an outer transport retries already
 	span     *otel.CallSpan // nil while nobody looks
 	upload   *upload        // nil without a request body
+	avoid    policy.Avoid   // endpoints that the tries went to
 	tries    int
 	resp     *http.Response // what the caller got
 
@@ -128,6 +129,15 @@ func (c *call) Value(k any) any {
 		return l.value(k)
 	}
 	return c.ctx.Value(k)
+}
+
+// avoided is what the tries of the call share about endpoints; that of an outer
+// transport or of the caller, if there is one.
+func (c *call) avoided() *policy.Avoid {
+	if outer := policy.AvoidFromContext(c.ctx); outer != nil {
+		return outer
+	}
+	return &c.avoid
 }
 
 // record is what is kept of a call after it: it is found through the context of
