@@ -5,10 +5,12 @@ go 1.26.0
 replace github.com/magnetar-go/magnetar => ../
 
 require (
+	github.com/bufbuild/httplb v0.4.1
 	github.com/failsafe-go/failsafe-go v0.9.8
 	github.com/go-chi/chi/v5 v5.5.0
 	github.com/go-chi/httprate v0.16.1
 	github.com/hashicorp/go-retryablehttp v0.7.8
+	github.com/jackc/puddle/v2 v2.2.3
 	github.com/magnetar-go/magnetar v0.0.0-00010101000000-000000000000
 	github.com/platinummonkey/go-concurrency-limits v0.8.0
 	github.com/sony/gobreaker/v2 v2.4.0
@@ -62,6 +64,7 @@ require (
 	go.opentelemetry.io/otel/sdk/log v1.47.0 // indirect
 	go.opentelemetry.io/otel/sdk/metric v1.47.0 // indirect
 	golang.org/x/net v0.59.0 // indirect
+	golang.org/x/sync v0.23.0 // indirect
 	golang.org/x/sys v0.48.0 // indirect
 	golang.org/x/text v0.42.0 // indirect
 	google.golang.org/genproto/googleapis/api v0.0.0-20260928230214-8a89bd6388cc // indirect

@@ -10,7 +10,12 @@
 //
 //	go test -bench Inbound -benchmem ./benchmarks
 //
+// BenchmarkPool… take a connection from a pool and give it back,
+// BenchmarkConnections… make round trips through what manages connections:
+//
+//	go test -bench 'Pool|Connections' -benchmem ./benchmarks
+//
 // What an outage costs is in the package outage beside this one, what is left of
-// an overloaded server in overload, and how clients and server of the kit get on
-// with each other in medicine.
+// an overloaded server in overload, how clients and server of the kit get on with
+// each other in medicine, and what the lifetime of connections costs in lifetime.
 package benchmarks

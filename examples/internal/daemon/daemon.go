@@ -1,0 +1,217 @@
+//go:build linux
+
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A server has so long to answer its port once it is started, and to end once it
+// is asked to.
+const (
+	startTimeout = 20 * time.Second
+	stopTimeout  = 10 * time.Second
+)
+
+// Program is a server on this machine.
+type Program struct {
+	// Name of its binary, such as "nginx".
+	Name string
+	// Package of Debian's that has it, such as "nginx-light".
+	Package string
+	// User it runs as where root runs the tests, for servers that refuse to be
+	// root's. Default: "", whoever runs the tests.
+	User string
+}
+
+// Daemon is a server, and what it needs to run. It belongs to one test.
+type Daemon struct {
+	// Dir is the server's own directory. It is gone when the test has ended.
+	Dir string
+	// Port on 127.0.0.1 that is the server's own, and at which it is known to
+	// have started.
+	Port int
+
+	t      testing.TB
+	binary string
+	as     *syscall.Credential // nil: nobody else
+	args   []string
+	log    *os.File // what it says, on both channels
+
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when cmd is
+}
+
+// New finds the program, gives it a directory and a port, and leaves it to Start
+// to run it. Where the program is not installed the test is skipped; but on CI,
+// which the environment's CI tells, it fails.
+func New(t testing.TB, p Program) *Daemon {
+	t.Helper()
+	binary := p.find(t)
+	d := &Daemon{t: t, binary: binary, as: p.credential(t), Port: FreePort(t)}
+	dir, err := os.MkdirTemp("", filepath.Base(p.Name)+"-") //nolint:usetesting // TempDir's parents are closed to other users
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	d.Dir = dir
+	if d.as != nil {
+		require.NoError(t, os.Chown(dir, int(d.as.Uid), int(d.as.Gid)))
+	}
+	d.log, err = os.Create(filepath.Join(dir, "daemon.log"))
+	require.NoError(t, err)
+	t.Cleanup(d.end)
+	return d
+}
+
+// FreePort is a port of 127.0.0.1 that nobody listens at.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// Address is where the server answers.
+func (d *Daemon) Address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(d.Port)) }
+
+// File writes a file into the server's directory and returns its path.
+func (d *Daemon) File(name, content string) string {
+	d.t.Helper()
+	path := filepath.Join(d.Dir, name)
+	require.NoError(d.t, os.WriteFile(path, []byte(content), 0o600))
+	if d.as != nil {
+		require.NoError(d.t, os.Chown(path, int(d.as.Uid), int(d.as.Gid)))
+	}
+	return path
+}
+
+// Run runs a tool of the server to its end, as the server's user.
+func (d *Daemon) Run(name string, args ...string) {
+	d.t.Helper()
+	path, err := lookPath(name)
+	require.NoError(d.t, err)
+	out, err := d.command(path, args).CombinedOutput()
+	require.NoErrorf(d.t, err, "%s: %s", name, out)
+}
+
+// Start runs the server in the foreground, and returns once its port answers.
+func (d *Daemon) Start(args ...string) {
+	d.t.Helper()
+	d.args = args
+	d.run()
+}
+
+// Restart ends the server, and starts it anew as it was started before.
+func (d *Daemon) Restart() {
+	d.t.Helper()
+	d.Stop()
+	d.run()
+}
+
+// Signal sends a signal to the server.
+func (d *Daemon) Signal(s os.Signal) {
+	d.t.Helper()
+	require.NoError(d.t, d.cmd.Process.Signal(s))
+}
+
+// Stop asks the server to end by SIGTERM; if it takes too long, it is killed.
+func (d *Daemon) Stop() {
+	if d.cmd == nil {
+		return
+	}
+	_ = d.cmd.Process.Signal(syscall.SIGTERM) // unless it has ended
+	select {
+	case <-d.ended:
+		d.cmd = nil
+	case <-time.After(stopTimeout):
+		d.t.Errorf("%s did not end within %v of SIGTERM", d.binary, stopTimeout)
+		d.Kill()
+	}
+}
+
+// Kill ends the server and its children without a word.
+func (d *Daemon) Kill() {
+	if d.cmd == nil {
+		return
+	}
+	_ = syscall.Kill(-d.cmd.Process.Pid, syscall.SIGKILL) // the group
+	<-d.ended
+	d.cmd = nil
+}
+
+// Log is what the server has said so far.
+func (d *Daemon) Log() string {
+	said, err := os.ReadFile(d.log.Name())
+	if err != nil {
+		return err.Error()
+	}
+	return string(said)
+}
+
+// end is what becomes of the server when the test is over.
+func (d *Daemon) end() {
+	d.Stop()
+	if d.t.Failed() {
+		d.t.Logf("%s said:\n%s", d.binary, d.Log())
+	}
+	_ = d.log.Close()
+}
+
+func (d *Daemon) run() {
+	d.t.Helper()
+	cmd, ended := d.command(d.binary, d.args), make(chan struct{})
+	cmd.Stdout, cmd.Stderr = d.log, d.log
+	require.NoError(d.t, cmd.Start())
+	d.cmd, d.ended = cmd, ended
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // what it ended with is in its log
+	}()
+	require.NoError(d.t, d.answers())
+}
+
+// answers waits until the server's port does.
+func (d *Daemon) answers() error {
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	var dialer net.Dialer
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		conn, err := dialer.DialContext(ctx, "tcp", d.Address())
+		if err == nil {
+			_ = conn.Close()
+			if conn.LocalAddr().String() != d.Address() { // a port without a listener may get connected to itself
+				return nil
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-d.ended:
+			return fmt.Errorf("%s ended before it answered", d.binary)
+		case <-ctx.Done():
+			return fmt.Errorf("%s did not answer: %w", d.binary, err)
+		}
+	}
+}
+
+// command makes a group of the process and its children, that ends with the
+// test's process however that ends.
+func (d *Daemon) command(binary string, args []string) *exec.Cmd {
+	cmd := exec.Command(binary, args...) //nolint:gosec,noctx // the test's own; it outlives its context, to end in a Cleanup
+	cmd.Dir = d.Dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM, Credential: d.as}
+	return cmd
+}

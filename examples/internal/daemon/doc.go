@@ -1,0 +1,3 @@
+// Package daemon runs real servers for tests: databases, proxies, file servers,
+// as Debian packs them.
+package daemon

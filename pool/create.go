@@ -1,0 +1,192 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"time"
+
+	"github.com/magnetar-go/magnetar/policy"
+)
+
+// trouble is what is known about failures to make connections since one could be
+// made, and the last check that failed.
+type trouble struct {
+	failures int   // in a row; those at the same time count as one
+	until    int64 // the pause
+	create   error // the last
+	refusal  error // the last of a gate
+	check    error
+	checkAt  int64
+}
+
+func newBackoff() *policy.Retry {
+	return policy.NewRetry(policy.RetryConfig{InitialBackoff: 100 * time.Millisecond, MaxBackoff: 5 * time.Second, Multiplier: 2})
+}
+
+var errNil = errors.New("it returned nil without an error")
+
+// startCreate makes a connection in the background, so that it is not lost with
+// the caller who first needed it: whoever waits when it is there gets it.
+func (p *Pool[T]) startCreate(cause context.Context) {
+	p.creating++
+	go p.create(cause, p.round, p.trouble.failures)
+}
+
+// create makes a connection of a round; failures is how many in a row there were
+// when it began.
+func (p *Pool[T]) create(cause context.Context, round uint64, failures int) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(cause), p.cfg.CreateTimeout)
+	defer cancel()
+	stop := context.AfterFunc(p.life, cancel)
+	defer stop()
+
+	began := p.now()
+	value, refusal, err := p.admitted(ctx)
+	p.mu.Lock()
+	now := p.look()
+	var t told[T]
+	p.creating--
+	switch {
+	case refusal != nil || err != nil:
+		p.failed(refusal, err, failures, now, &t)
+	default:
+		p.count.creates++
+		p.trouble = trouble{check: p.trouble.check, checkAt: p.trouble.checkAt}
+		c := &conn[T]{pool: p, value: value, created: now, expires: p.expiry(now), round: round}
+		p.add(c)
+		if c.expires < p.wakeAt {
+			p.wake(c.expires, now)
+		}
+		p.put(c, now, &t)
+	}
+	p.supply(p.cause(), now, &t)
+	p.unlock(t)
+
+	err = errors.Join(refusal, err)
+	p.watch.Note(cause, policy.Decision{
+		Action: policy.ActionCreate, Reason: whyFailed(refusal, err), Err: err,
+		Began: p.epoch.Add(time.Duration(began)), Took: time.Duration(now - began),
+	})
+}
+
+// failed notes a failure. The pause grows once for all that were begun together.
+func (p *Pool[T]) failed(refusal, err error, failures int, now int64, t *told[T]) {
+	p.count.createFailures++
+	if refusal != nil {
+		p.trouble.refusal = refusal
+	} else {
+		p.trouble.create = err
+	}
+	if failures == p.trouble.failures {
+		p.trouble.failures++
+		p.trouble.until = now + int64(p.backoff.Backoff(p.trouble.failures))
+	}
+	if !policy.IsPermanent(err) || len(p.conns) > 0 || p.creating > 0 {
+		return
+	}
+	for w := p.waiting.first; w != nil; w = p.waiting.first {
+		p.leaveQueue(w)
+		w.err = err
+		t.add(w)
+	}
+}
+
+// admitted makes a connection if the gates let it, and tells them what came of
+// it.
+func (p *Pool[T]) admitted(ctx context.Context) (value T, refusal, err error) {
+	outcome := policy.Ignored
+	for _, g := range p.gates {
+		permit, err := g.Admit(ctx)
+		if err != nil {
+			return value, err, nil
+		}
+		defer func() { permit.Done(ctx, outcome) }()
+	}
+	value, err = p.make(ctx)
+	outcome = p.outcome(err)
+	return value, nil, err
+}
+
+func (p *Pool[T]) make(ctx context.Context) (T, error) {
+	value, err := within(ctx, p.factory.Create, p.drop)
+	if err == nil && isNil(value) {
+		err = errNil
+	}
+	if err == nil {
+		return value, nil
+	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		err = &policy.Error{
+			Reason: policy.ReasonCreateTimeout, Policy: policy.PolicyPool, Key: p.key,
+			Err: fmt.Errorf("no connection within %v: %w", p.cfg.CreateTimeout, err),
+		}
+	}
+	return value, &policy.Error{Reason: policy.ReasonConnectionFailed, Policy: policy.PolicyPool, Key: p.key, Err: err}
+}
+
+// drop closes a connection that came too late.
+func (p *Pool[T]) drop(value T) {
+	if !isNil(value) {
+		_ = p.closeValue(value)
+	}
+}
+
+// outcome is what an error says about the peer.
+func (p *Pool[T]) outcome(err error) policy.Outcome {
+	_, panicked := errors.AsType[*panicError](err)
+	switch {
+	case err == nil:
+		return policy.Success
+	case panicked, errors.Is(err, errEndedGoroutine), policy.IsPermanent(err), p.life.Err() != nil:
+		return policy.Ignored
+	}
+	return policy.Failure
+}
+
+// expiry draws when a connection is as old as may be.
+func (p *Pool[T]) expiry(now int64) int64 {
+	life := float64(p.cfg.MaxLifetime)
+	if life < 0 {
+		return math.MaxInt64
+	}
+	return later(now, int64(life*(1-p.cfg.LifetimeJitter*rand.Float64())))
+}
+
+func whyFailed(refusal, err error) policy.Reason {
+	own, ok := errors.AsType[*policy.Error](refusal)
+	switch {
+	case ok:
+		return own.Reason
+	case err == nil:
+		return ""
+	case errors.Is(err, policy.ErrTimeout):
+		return policy.ReasonCreateTimeout
+	}
+	return policy.ReasonConnectionFailed
+}
+
+// isNil reports whether a factory made nothing, also as a nil pointer in an
+// interface.
+func isNil(v any) bool {
+	if v == nil {
+		return true
+	}
+	switch r := reflect.ValueOf(v); r.Kind() {
+	case reflect.Pointer, reflect.Map, reflect.Chan, reflect.Func, reflect.Slice:
+		return r.IsNil()
+	default:
+		return false
+	}
+}
+
+// later adds two times without overflow.
+func later(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
+}

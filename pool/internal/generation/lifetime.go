@@ -1,0 +1,28 @@
+package generation
+
+import (
+	"math"
+	"math/rand/v2"
+	"time"
+)
+
+// base makes monotonic times fit in a word.
+var base = time.Now()
+
+// clock is the monotonic time.
+func clock() int64 { return int64(time.Since(base)) }
+
+const never = math.MaxInt64
+
+// expiry draws when a connection made now is as old as may be. It is drawn once
+// for each: drawn again at every look, the earliest would win.
+func (c Config) expiry(now int64) int64 {
+	if c.MaxLifetime <= 0 {
+		return never
+	}
+	life := float64(c.MaxLifetime)
+	if c.LifetimeJitter > 0 {
+		life -= life * min(c.LifetimeJitter, 1) * rand.Float64()
+	}
+	return now + int64(life)
+}

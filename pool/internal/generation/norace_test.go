@@ -1,0 +1,5 @@
+//go:build !race
+
+package generation
+
+const raceEnabled = false

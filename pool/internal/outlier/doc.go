@@ -1,0 +1,3 @@
+// Package outlier tells which endpoints do worse than the others, how many may
+// be ejected, and for how long. It knows no clock.
+package outlier
