@@ -55,7 +55,7 @@ func New(opts ...Option) *Observer {
 // in ctx records or may begin there, or a meter measures. It is true while a breaker that a span
 // tripped is open, so that its close is not missed.
 func (o *Observer) Enabled(ctx context.Context) bool {
-	if o == nil {
+	if o.Asleep(ctx) {
 		return false
 	}
 	if m, ok := o.meters.now(); ok && m.decisionsEnabled(ctx) {

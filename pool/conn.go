@@ -101,6 +101,7 @@ func (p *Pool[T]) put(c *conn[T], at int64, t *told[T]) {
 func (p *Pool[T]) hand(c *conn[T], w *waiter[T], now int64) {
 	p.leaveQueue(w)
 	p.lend(c)
+	p.handed(now)
 	p.count.waits++
 	p.count.waited += now - w.began
 	w.conn = c

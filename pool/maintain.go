@@ -23,6 +23,7 @@ func (p *Pool[T]) maintain() {
 		return
 	}
 	p.wakeAt = math.MaxInt64
+	p.stillRushing(now)
 	var t told[T]
 	for w := p.waiting.first; w != nil && p.patienceEnds(w) <= now; w = p.waiting.first {
 		p.dismiss(w, policy.ReasonAcquireTimeout, &t)
@@ -90,6 +91,9 @@ func (p *Pool[T]) nextWake(now int64) int64 {
 	}
 	if p.ticking && p.tick > 0 {
 		at = min(at, now+int64(p.tick))
+	}
+	if p.rush.Load() {
+		at = min(at, now+rushTick)
 	}
 	for _, c := range p.conns {
 		if c.expires > now { // else it leaves when it is released

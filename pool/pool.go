@@ -24,38 +24,42 @@ type Pool[T any] struct {
 	backoff *policy.Retry
 	epoch   time.Time // times are since then
 
-	life  context.Context // of what is being made
-	end   context.CancelFunc
-	timer *time.Timer // runs maintain
+	life      context.Context // of what is being made
+	end       context.CancelFunc
+	timer     *time.Timer // runs maintain
+	unmeasure func()
 
 	tick    time.Duration // see tick.go; zero: nobody asks how long a connection was idle
 	drained chan struct{} // closed once all is closed
 
 	crowded atomic.Bool // somebody waits
+	rush    atomic.Bool // see rush.go
 
 	mu sync.Mutex
 	// Guarded by mu:
-	idle     []*conn[T] // the last used last
-	stale    int        // how many of idle, the first ones, need a check
-	waiting  queue[T]
-	spare    *waiter[T] // waiters to be used again
-	conns    []*conn[T] // all, also those that are being checked or closed
-	max      int
-	minIdle  int
-	round    uint64 // of connections; those of earlier ones leave
-	note     string // why the earlier ones were retired
-	creating int
-	checking int
-	closing  int   // among conns
-	lately   int64 // see tick.go
-	ticking  bool
-	touched  bool
-	wakeAt   int64
-	lookedAt int64 // for what may wait for MaintainEvery
-	trouble  trouble
-	count    counters
-	closed   bool
-	gone     bool // drained is closed
+	idle      []*conn[T] // the last used last
+	stale     int        // how many of idle, the first ones, need a check
+	waiting   queue[T]
+	spare     *waiter[T] // waiters to be used again
+	conns     []*conn[T] // all, also those that are being checked or closed
+	max       int
+	minIdle   int
+	round     uint64 // of connections; those of earlier ones leave
+	note      string // why the earlier ones were retired
+	creating  int
+	checking  int
+	closing   int   // among conns
+	lately    int64 // see tick.go
+	ticking   bool
+	touched   bool
+	hands     int // see rush.go
+	handsFrom int64
+	wakeAt    int64
+	lookedAt  int64 // for what may wait for MaintainEvery
+	trouble   trouble
+	count     counters
+	closed    bool
+	gone      bool // drained is closed
 }
 
 // New makes a pool of what f makes, and begins to make the first MinIdle. The
@@ -95,6 +99,7 @@ func New[T any](f Factory[T], cfg Config, opts ...Option) (*Pool[T], error) {
 	var t told[T]
 	p.supply(context.Background(), p.look(), &t)
 	p.unlock(t)
+	p.unmeasure = o.otel.WatchPool(o.key, p.level)
 	return p, nil
 }
 
@@ -226,6 +231,7 @@ func (p *Pool[T]) unlock(t told[T]) {
 	t.tell()
 	if drained {
 		p.timer.Stop()
+		p.unmeasure()
 		close(p.drained)
 	}
 }

@@ -4,8 +4,15 @@ import (
 	"context"
 	"time"
 
+	"github.com/magnetar-go/magnetar/otel"
 	"github.com/magnetar-go/magnetar/policy"
 )
+
+// level is what the metrics tell of the pool.
+func (p *Pool[T]) level() otel.PoolLevel {
+	s := p.Stats()
+	return otel.PoolLevel{Idle: s.Idle, Active: s.Active, Creating: s.Creating, Max: s.MaxSize, Waiting: s.Waiting}
+}
 
 // acquired notes and tells that a connection was lent; began is when its caller
 // came, or zero if it did not wait.

@@ -41,7 +41,7 @@ func (p *Pool[T]) look() int64 {
 // ahead reads the clock before mu is locked, if it is likely to be needed: so
 // mu, for which many may be waiting, is held for half as long. Zero: not read.
 func (p *Pool[T]) ahead() int64 {
-	if p.crowded.Load() {
+	if p.crowded.Load() && !p.rush.Load() {
 		return p.now()
 	}
 	return 0
@@ -49,11 +49,13 @@ func (p *Pool[T]) ahead() int64 {
 
 // lookAt takes over what ahead returned.
 func (p *Pool[T]) lookAt(at int64) int64 {
-	if at == 0 {
+	switch {
+	case at != 0:
+		p.lately = max(p.lately, at)
+	case !p.rush.Load():
 		return p.look()
 	}
-	p.lately = max(p.lately, at)
-	return at
+	return p.lately
 }
 
 func (p *Pool[T]) startTicking() {
