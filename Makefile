@@ -1,4 +1,4 @@
-.PHONY: test lint bench demo overload outage compare
+.PHONY: test lint bench demo overload pooled outage compare nginx lifetime
 
 test: ## both modules, as in the README
 	go test ./... && go -C examples test ./...
@@ -14,6 +14,15 @@ demo: ## a retried call and its spans
 
 overload: ## a server under more than it can do, with the kit and without
 	go -C examples run ./overload
+
+pooled: ## four servers behind one name: one sick, one leaving, one killed
+	go -C examples run ./pooled
+
+nginx: ## a real upstream, reloaded under load; from Debian's package nginx
+	go -C examples test -count=1 -v ./nginx
+
+lifetime: ## what it costs to let connections go, in failed requests and leaks
+	go -C examples test -count=1 -v ./benchmarks/lifetime
 
 compare: ## limits that find themselves, in virtual time
 	go -C policy/internal/compare test -run Comparison -v -count=1 -timeout 60m .

@@ -28,7 +28,7 @@ const (
 type Program struct {
 	// Name of its binary, such as "nginx".
 	Name string
-	// Package of Debian's that has it, such as "nginx-light".
+	// Package of Debian's that has it, such as "nginx".
 	Package string
 	// User it runs as where root runs the tests, for servers that refuse to be
 	// root's. Default: "", whoever runs the tests.
