@@ -58,6 +58,7 @@ const (
 	ReasonKeepAlive      Reason = "keep_alive"      // rotated: the peer closes idle connections earlier than was known
 	ReasonDrainTimeout   Reason = "drain_timeout"   // connections of an old generation were cut
 	ReasonUnused         Reason = "unused"          // nobody asked for the target for long
+	ReasonBalancer       Reason = "balancer"        // the balancer passed by: it panics, or chooses what is not there
 )
 
 // Reasons of a timeout; the [*Error] matches ErrTimeout.

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,7 +47,7 @@ func (e *endpoint) waited(ctx context.Context, came time.Time) time.Time {
 
 // refused says in the pool's words why a request did not get its turn.
 func (e *endpoint) refused(ctx context.Context, came time.Time, err error) error {
-	if err = e.refusal(ctx, err); !e.watch.Wants(ctx) {
+	if err = e.refusal(ctx, came, err); e.left(err) || !e.watch.Wants(ctx) {
 		return err
 	}
 	d := policy.Decision{Action: policy.ActionRefuse, Reason: policy.ReasonCanceled, Began: came, Took: time.Since(came), Err: err}
@@ -57,21 +58,44 @@ func (e *endpoint) refused(ctx context.Context, came time.Time, err error) error
 	return err
 }
 
-func (e *endpoint) refusal(ctx context.Context, err error) error {
-	own := policy.Error{Reason: policy.ReasonAcquireTimeout, Policy: policy.PolicyPool, Key: e.target.name, Err: context.DeadlineExceeded}
-	limit, ok := errors.AsType[*policy.Error](err)
+// left reports whether a request was refused only because the endpoint is being
+// left, so that another may take it.
+func (e *endpoint) left(err error) bool {
+	return e.gone() && e.transport.life.Err() == nil && errors.Is(err, policy.ErrClosed)
+}
+
+func (e *endpoint) refusal(ctx context.Context, came time.Time, err error) error {
+	limit, ours := errors.AsType[*policy.Error](err)
 	switch {
-	case ctx.Err() == context.DeadlineExceeded && !errors.Is(err, context.DeadlineExceeded):
-		own.Err = fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
 	case ctx.Err() == context.DeadlineExceeded:
-	case ctx.Err() != nil && !policy.Refused(err), !ok:
+		return e.exhausted(policy.ReasonAcquireTimeout, e.late(came, err))
+	case ctx.Err() != nil && !policy.Refused(err), !ours:
 		return err // the caller went away
 	case limit.Reason == policy.ReasonClosed:
-		own.Reason, own.Err = policy.ReasonClosed, nil
-	case limit.Reason != policy.ReasonQueueTimeout && limit.Reason != policy.ReasonDeadlineUnmeetable:
-		own.Reason, own.Err = policy.ReasonTooManyWaiters, nil
+		return closedError(e.target.name)
+	case limit.Reason == policy.ReasonQueueTimeout, limit.Reason == policy.ReasonDeadlineUnmeetable:
+		return e.exhausted(policy.ReasonAcquireTimeout, e.late(came, context.DeadlineExceeded))
 	}
-	return &own
+	return e.exhausted(policy.ReasonTooManyWaiters, errors.New(e.fullness()))
+}
+
+func (e *endpoint) exhausted(why policy.Reason, err error) error {
+	return &policy.Error{Reason: why, Policy: policy.PolicyPool, Key: e.target.name, Err: err}
+}
+
+// late makes err one of a deadline, whatever its cause.
+func (e *endpoint) late(came time.Time, err error) error {
+	if !errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
+	}
+	return fmt.Errorf("waited %v, %s: %w", time.Since(came).Round(time.Millisecond), e.fullness(), err)
+}
+
+// fullness is for whoever wants to know whether the limit is too low, or the
+// endpoint too slow.
+func (e *endpoint) fullness() string {
+	s := e.limit.Stats()
+	return fmt.Sprintf("%d of %d requests in flight and %d waiting at %s", s.InFlight, s.Limit, s.Queued, cmp.Or(e.address, e.target.host))
 }
 
 func (e *endpoint) figures(d policy.Decision) policy.Decision {

@@ -96,6 +96,7 @@ func TestAFullEndpointRefusesInThePoolsWords(t *testing.T) {
 				require.Equal(t, c.reason, own.Reason)
 				require.Equal(t, "http://192.0.2.1:80", own.Key)
 				require.True(t, policy.Refused(err))
+				require.ErrorContains(t, err, "1 of 1 requests in flight and 0 waiting at "+addrA)
 				require.Equal(t, c.after, time.Since(began))
 				require.Equal(t, 1, seen.count(policy.ActionRefuse, c.reason))
 			})
@@ -195,4 +196,23 @@ func TestPoolTrap27ServersSeeTheNameNotTheAddress(t *testing.T) {
 	require.Equal(t, "example.com", host.Load())
 	require.Equal(t, "https://example.com/x", resp.Request.URL.String())
 	require.Same(t, req, resp.Request)
+}
+
+// Pool trap 28: also where the base has no session cache.
+func TestPoolTrap28SessionsAreResumedAfterARotation(t *testing.T) {
+	t.Parallel()
+	var resumed atomic.Int64
+	s := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.TLS.DidResume {
+			resumed.Add(1)
+		}
+	}))
+	defer s.Close()
+	pt := newTransport(t, pool.TransportConfig{}, pool.WithBase(s.Client().Transport.(*http.Transport)))
+	for i := range int64(3) {
+		_, _, err := get(t.Context(), pt, s.URL)
+		require.NoError(t, err)
+		require.Equal(t, i, resumed.Load())
+		pt.Rotate("again")
+	}
 }

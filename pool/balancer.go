@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -10,7 +11,8 @@ import (
 type Balancer interface {
 	// Pick returns the index of one of the candidates, of which there are at
 	// least two. It must be quick, safe for concurrent use, and not keep the
-	// candidates. With an index that is none, or a panic, the first is taken.
+	// candidates. Where it panics, or its index is none, [PowerOfTwo] chooses;
+	// the first time is told, and stays in the [Snapshot].
 	Pick(candidates Candidates) int
 }
 
@@ -96,19 +98,26 @@ func (r *roundRobin) Pick(c Candidates) int {
 	return int(i)
 }
 
-// choose asks b, and takes the first where it fails.
-func choose(b Balancer, c Candidates) (chosen *endpoint) {
+// choose asks b. Where that fails [PowerOfTwo] chooses, and the error says why.
+func choose(b Balancer, c Candidates) (*endpoint, error) {
 	if c.Len() == 1 {
-		return c.list[0]
+		return c.list[0], nil
 	}
+	i, err := consult(b, c)
+	if err != nil {
+		i = powerOfTwo{}.Pick(c)
+	}
+	return c.list[i], err
+}
+
+func consult(b Balancer, c Candidates) (i int, err error) {
 	defer func() {
-		if chosen == nil {
-			_ = recover()
-			chosen = c.list[0]
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the balancer panicked: %v", p)
 		}
 	}()
-	if i := b.Pick(c); i >= 0 && i < c.Len() {
-		return c.list[i]
+	if i = b.Pick(c); i < 0 || i >= c.Len() {
+		return 0, fmt.Errorf("the balancer chose %d of %d", i, c.Len())
 	}
-	return nil
+	return i, nil
 }

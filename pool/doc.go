@@ -64,7 +64,7 @@
 // URL, Host, TLS server name and the response's Request stay what they are
 // without a pool. Hosts that are IP addresses, and requests through a proxy, have
 // one endpoint. What the resolver no longer names gets no more requests; those
-// that it has finish.
+// that it has finish, and those that wait for their turn there go elsewhere.
 //
 // A Transport repeats nothing. What does, tells it by a [policy.Avoid] in the
 // context where a call has been.

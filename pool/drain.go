@@ -1,28 +1,18 @@
 package pool
 
-import (
-	"context"
-	"sync/atomic"
-)
+import "context"
 
 // Drain takes no more requests, which get an error matching policy.ErrClosed,
 // and waits for those that run; when ctx ends, it cuts them. It returns when all
 // connections are closed and nothing runs in the background any more, with the
-// cause of ctx if it cut any.
+// cause of ctx if that cut any. It may be called again, also while it runs.
 func (t *Transport) Drain(ctx context.Context) error {
-	t.end()
 	stop := context.AfterFunc(ctx, t.lose)
 	defer stop()
-
-	left := []*endpoint{t.spare}
-	for _, tgt := range t.targets.close() {
-		t.keeper.forget(tgt)
-		left = append(left, tgt.leave()...)
-	}
-	cut := t.closeAll(left)
+	t.drain.Do(t.closeAll)
 	t.tasks.Wait()
 	t.base.Load().CloseIdleConnections()
-	if cut.Load() {
+	if ctx.Err() != nil && t.cut.Load() {
 		return context.Cause(ctx)
 	}
 	return nil
@@ -36,21 +26,26 @@ func (t *Transport) Close() error {
 	return nil
 }
 
-// closeAll begins to close endpoints, and tells once they are whether any
-// request was cut. Nothing else begins in the background from now on.
-func (t *Transport) closeAll(endpoints []*endpoint) *atomic.Bool {
+// closeAll begins to close everything. Nothing else begins in the background from
+// then on.
+func (t *Transport) closeAll() {
+	t.end()
+	t.unwatch()
+	all := []*endpoint{t.spare}
+	for _, tgt := range t.targets.close() {
+		t.keeper.forget(tgt)
+		all = append(all, tgt.leave()...)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.closing = true
-	cut := new(atomic.Bool)
-	for _, e := range endpoints {
+	for _, e := range all {
 		t.tasks.Go(func() {
 			if e.close(t.patience) != nil {
-				cut.Store(true)
+				t.cut.Store(true)
 			}
 		})
 	}
-	return cut
 }
 
 // background runs f beside the requests; false when the transport is closing.

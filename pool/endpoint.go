@@ -26,7 +26,7 @@ type endpoint struct {
 	tally   tally
 
 	here    atomic.Int64 // requests, and the flag leaving
-	left    sync.Once
+	vacant  sync.Once
 	drained chan struct{} // closed when the last has ended after leave
 
 	started atomic.Int64 // the moment its slow start began; 0: it has none
@@ -71,16 +71,19 @@ func (e *endpoint) enter() bool {
 
 func (e *endpoint) exit() {
 	if e.here.Add(-1) == leaving {
-		e.left.Do(func() { close(e.drained) })
+		e.vacant.Do(func() { close(e.drained) })
 	}
 }
 
 // leave lets nobody in any more.
 func (e *endpoint) leave() {
 	if e.here.Or(leaving)&^leaving == 0 {
-		e.left.Do(func() { close(e.drained) })
+		e.vacant.Do(func() { close(e.drained) })
 	}
 }
+
+// gone reports whether the endpoint is being left.
+func (e *endpoint) gone() bool { return e.here.Load()&leaving != 0 }
 
 // inFlight is how many requests are here, those that wait for their turn
 // included.
@@ -91,13 +94,8 @@ func (e *endpoint) hasRoom() bool {
 	return e.limit == nil || e.inFlight() < e.transport.cfg.MaxInFlight
 }
 
-// roundTrip sends a request that has entered.
-func (e *endpoint) roundTrip(req *http.Request, began time.Time) (*http.Response, error) {
-	permit, began, err := e.admit(req.Context(), began)
-	if err != nil {
-		closeBody(req)
-		return nil, err
-	}
+// roundTrip sends a request that was admitted.
+func (e *endpoint) roundTrip(req *http.Request, began time.Time, permit policy.Permit) (*http.Response, error) {
 	resp, err := e.set.RoundTrip(req, e, began, permit)
 	if own, ok := err.(*policy.Error); ok && own.Reason == policy.ReasonClosed && own.Key == "" {
 		err = closedError(keyOf(req.URL, nil).String())
@@ -133,15 +131,16 @@ func (e *endpoint) Ended(x *generation.Exchange, err error) {
 		e.succeeded(momentOf(x.Began))
 		return
 	}
-	if x.Outcome = bodyVerdict(x.Request); x.Outcome == policy.Failure {
+	if x.Outcome = bodyVerdict(x, err); x.Outcome == policy.Failure {
 		e.failed(ctx, momentOf(x.Began), momentOf(time.Now()), err)
 	}
 }
 
 // retire leaves an endpoint that gets no requests any more, in the background:
-// those that run may end.
+// those that run may end, those that wait for their turn go elsewhere.
 func (t *Transport) retire(cause context.Context, e *endpoint, why policy.Reason) {
 	e.leave()
+	e.refuseWaiting()
 	end := func() {
 		e.set.Rotate(cause, why, "")
 		ctx, cancel := t.patience, context.CancelFunc(func() {})
@@ -162,12 +161,23 @@ func (e *endpoint) close(ctx context.Context) error {
 	select {
 	case <-e.drained:
 	case <-ctx.Done():
-		if e.limit != nil {
-			_ = e.limit.Drain(ctx) // nobody needs to wait for a turn any more
-		}
+		e.refuseWaiting()
 	}
 	return e.set.Close(ctx)
 }
+
+// refuseWaiting gives nobody a turn any more.
+func (e *endpoint) refuseWaiting() {
+	if e.limit != nil {
+		_ = e.limit.Drain(over) // which need not wait for those that run
+	}
+}
+
+var over = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
 
 func closeBody(req *http.Request) {
 	if req.Body != nil {

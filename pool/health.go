@@ -38,11 +38,11 @@ func (tgt *target) eject(cause context.Context, e *endpoint, at moment, d policy
 	until := h.until
 	tgt.mu.Unlock()
 
+	tgt.transport.keeper.wakeAt(tgt, until) // first, for observers may panic
 	d.Action = policy.ActionEject
 	e.watch.Note(cause, d)
 	e.set.Rotate(cause, policy.ReasonEjected, "")
 	tgt.notePanic(cause, panics)
-	tgt.transport.keeper.wakeAt(tgt, until)
 }
 
 // returnDue brings those back whose time is over, unless probes say otherwise.
@@ -61,7 +61,7 @@ func (tgt *target) returnDue(at moment) {
 	}
 	tgt.rebuildFor(returned)
 	tgt.mu.Unlock()
-	tgt.noteReturns(returned, policy.ReasonEjectionOver)
+	tgt.noteReturns(context.Background(), returned, policy.ReasonEjectionOver)
 }
 
 // returnProbed brings e back because it answers probes.
@@ -74,7 +74,7 @@ func (tgt *target) returnProbed(e *endpoint, at moment) {
 	}
 	tgt.rebuildFor(returned)
 	tgt.mu.Unlock()
-	tgt.noteReturns(returned, policy.ReasonProbeSucceeded)
+	tgt.noteReturns(context.Background(), returned, policy.ReasonProbeSucceeded)
 }
 
 // returnSurplus brings those back that are too many now that there are fewer
@@ -139,9 +139,9 @@ func (tgt *target) terms() outlier.Terms {
 // jittered takes up to a tenth off, so that what began together does not end so.
 func jittered(d time.Duration) time.Duration { return d - rand.N(d/10+1) }
 
-func (tgt *target) noteReturns(returned []*endpoint, why policy.Reason) {
+func (tgt *target) noteReturns(cause context.Context, returned []*endpoint, why policy.Reason) {
 	for _, e := range returned {
-		e.watch.Note(context.Background(), policy.Decision{Action: policy.ActionReturn, Reason: why})
+		e.watch.Note(cause, policy.Decision{Action: policy.ActionReturn, Reason: why})
 	}
 }
 

@@ -167,21 +167,57 @@ func TestResultsOfRequestsBeforeAnEjectionDoNotCountAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork(t)
 		names := three(n)
-		n.serve(addrC, func(w http.ResponseWriter, _ *http.Request) {
-			time.Sleep(time.Minute) // longer than the ejection
+		n.serve(addrC, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/slow" {
+				time.Sleep(time.Minute) // longer than the ejection
+			}
 			w.WriteHeader(http.StatusBadGateway)
 		})
 		pt := newTransport(t, pool.TransportConfig{Outlier: &pool.OutlierConfig{}}, pool.WithBase(n.base()),
 			pool.WithResolver(names), pool.WithBalancer(pool.RoundRobin()))
 		var all sync.WaitGroup
-		for i := range 90 {
-			all.Go(func() {
-				time.Sleep(time.Duration(i) * time.Millisecond)
-				_, _, _ = get(t.Context(), pt, site)
-			})
+		for range 30 {
+			all.Go(func() { _, _, _ = get(t.Context(), pt, site+"slow") })
 		}
+		synctest.Wait()
+		spread(t, pt, site, 15)
+		require.Equal(t, 1, ejections(pt))
+		time.Sleep(31 * time.Second)
+		require.Equal(t, pool.EndpointHealthy, statesOf(pt)[addrC])
 		all.Wait()
 		require.Equal(t, 1, ejections(pt))
+	})
+}
+
+func TestOfThoseEjectedTheFirstReturnsWhenTooFewAreLeft(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(t)
+		names := three(n)
+		const addrD = "192.0.2.4:80"
+		names.set(nil, "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4")
+		n.serve(addrC, sick("c"))
+		n.serve(addrD, says("d"))
+		var seen decisions
+		pt := newTransport(t, pool.TransportConfig{Refresh: 5 * time.Second, Outlier: &pool.OutlierConfig{}}, pool.WithBase(n.base()),
+			pool.WithResolver(names), pool.WithBalancer(pool.RoundRobin()), pool.WithObserver(&seen))
+		spread(t, pt, site, 20)
+		time.Sleep(4 * time.Second)
+		n.serve(addrD, sick("d"))
+		pt.CloseIdleConnections()
+		spread(t, pt, site, 20)
+		require.Equal(t, 2, ejections(pt))
+
+		names.set(nil, "192.0.2.1", "192.0.2.3", "192.0.2.4") // of three only one may be
+		time.Sleep(2 * time.Second)
+		spread(t, pt, site, 1)
+		synctest.Wait()
+		require.Equal(t, map[string]pool.EndpointState{
+			addrA: pool.EndpointHealthy, addrC: pool.EndpointHealthy, addrD: pool.EndpointEjected,
+		}, statesOf(pt))
+		returned := seen.of(policy.ActionReturn, policy.ReasonTooFewHealthy)
+		require.Len(t, returned, 1)
+		require.Equal(t, addrC, returned[0].Endpoint)
 	})
 }
 

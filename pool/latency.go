@@ -34,7 +34,9 @@ func (l *latency) learn(took time.Duration, at moment) {
 	old := l.usual.Load()
 	switch d := int64(took) - old; {
 	case old == 0:
+		l.heard.Store(int64(at))
 		l.usual.Store(int64(max(took, 1)))
+		return
 	case d > old>>3 || -d > old>>3:
 		l.usual.Store(max(old+d/8, 1))
 	}

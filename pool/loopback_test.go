@@ -124,4 +124,8 @@ func TestSnapshotIsPlainJSON(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(text), `"state":"healthy"`)
 	require.NotContains(t, string(text), "ejected_until")
+
+	empty, err := json.Marshal(newTransport(t, pool.TransportConfig{}).Snapshot())
+	require.NoError(t, err)
+	require.Contains(t, string(empty), `"targets":[]`)
 }

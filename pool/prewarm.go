@@ -93,7 +93,7 @@ func (e *endpoint) prewarm(req *http.Request, conns int) error {
 
 func (e *endpoint) head(req *http.Request) error {
 	if !e.enter() {
-		return closedError(req.URL.Host)
+		return closedError(keyOf(req.URL, nil).String())
 	}
 	defer e.exit()
 	resp, err := e.set.RoundTrip(req, unjudged{}, time.Now(), policy.Permit{})

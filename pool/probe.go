@@ -29,6 +29,19 @@ const probeDrain = 64 << 10
 // failing reports whether probes speak against the endpoint.
 func (p *probes) failing(cfg *ProbeConfig) bool { return cfg != nil && p.failed >= cfg.Unhealthy }
 
+// note takes a result in, and returns how many there were in a row.
+func (p *probes) note(err error, cfg *ProbeConfig) (failed, succeeded int) {
+	if err != nil {
+		p.failed, p.succeeded = p.failed+1, 0
+		return p.failed, 0
+	}
+	p.succeeded++
+	if p.succeeded >= cfg.Healthy || p.failed < cfg.Unhealthy {
+		p.failed = 0
+	}
+	return p.failed, p.succeeded
+}
+
 // planProbe sets the first probe, for endpoints with an address of their own.
 func (h *health) planProbe(cfg *ProbeConfig, address string, at moment) {
 	h.probes.due = never
@@ -75,29 +88,19 @@ func (e *endpoint) probe() {
 	began := time.Now()
 	err := e.askProbe(began)
 	ended := time.Now()
-	if e.transport.life.Err() != nil {
-		return
+	if e.transport.life.Err() != nil || e.gone() {
+		return // so is whoever wanted to know
 	}
-	cfg := e.transport.cfg.Probe
-	tgt, p := e.target, &e.health.probes
+	cfg, tgt := e.transport.cfg.Probe, e.target
 	tgt.mu.Lock()
-	before := p.failed
-	if err != nil {
-		p.failed, p.succeeded = p.failed+1, 0
-	} else {
-		p.succeeded++
-		if p.succeeded >= cfg.Healthy || p.failed < cfg.Unhealthy {
-			p.failed = 0
-		}
-	}
-	failed, succeeded := p.failed, p.succeeded
+	failed, succeeded := e.health.probes.note(err, cfg)
 	tgt.mu.Unlock()
 
 	d := policy.Decision{Action: policy.ActionProbe, Reason: policy.ReasonProbeSucceeded, Began: began, Took: ended.Sub(began), Err: err}
 	if err != nil {
 		d.Reason, d.Failures = policy.ReasonProbeFailed, failed
 	}
-	if err != nil || before > 0 || succeeded == 1 { // else nothing is new
+	if err != nil && failed <= cfg.Unhealthy || err == nil && succeeded <= cfg.Healthy { // else nothing is new
 		e.watch.Note(context.Background(), d)
 	}
 	switch at := momentOf(ended); {

@@ -73,7 +73,9 @@ func TestProbesAreBoundByTheCapAndByTheirTime(t *testing.T) {
 		spread(t, pt, site, 3)
 		time.Sleep(10 * time.Minute)
 		require.Equal(t, 1, ejections(pt))
-		for _, d := range seen.of(policy.ActionProbe, policy.ReasonProbeFailed) {
+		failed := seen.of(policy.ActionProbe, policy.ReasonProbeFailed)
+		require.Len(t, failed, 3*3, "then nothing is new")
+		for _, d := range failed {
 			require.Equal(t, 2*time.Second, d.Took)
 		}
 	})
@@ -100,5 +102,33 @@ func TestWhatWasEjectedForItsFailuresStaysOutWhileItsProbesFail(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		require.Equal(t, pool.EndpointHealthy, statesOf(pt)[addrC])
 		require.Equal(t, 1, ejections(pt))
+	})
+}
+
+func TestAProbeOfAnEndpointThatLeftTellsNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(t)
+		names := three(n)
+		var hangs atomic.Bool
+		n.serve(addrC, func(_ http.ResponseWriter, r *http.Request) {
+			if hangs.Load() && r.URL.Path == "/healthz" {
+				<-r.Context().Done()
+			}
+		})
+		var seen decisions
+		pt := newTransport(t, pool.TransportConfig{Refresh: 10 * time.Second, Probe: &pool.ProbeConfig{Path: "/healthz", Timeout: 9 * time.Second}},
+			pool.WithBase(n.base()), pool.WithResolver(names), pool.WithObserver(&seen))
+		spread(t, pt, site, 3)
+		time.Sleep(5 * time.Second)
+		hangs.Store(true)
+		time.Sleep(6 * time.Second) // its second probe is under way
+		names.set(nil, "192.0.2.1", "192.0.2.2")
+		spread(t, pt, site, 1)
+		synctest.Wait()
+		require.NotContains(t, statesOf(pt), addrC)
+		time.Sleep(20 * time.Second)
+		require.Zero(t, seen.count(policy.ActionProbe, policy.ReasonProbeFailed))
+		require.Positive(t, seen.count(policy.ActionProbe, policy.ReasonProbeSucceeded))
 	})
 }

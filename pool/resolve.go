@@ -87,7 +87,7 @@ func (tgt *target) look(cause context.Context, at moment) (*lookup, error) {
 	case r.looking != nil:
 		return r.looking, nil
 	case r.err != nil && at.since(r.at) < tgt.transport.cfg.MinRefresh:
-		return nil, tgt.noEndpoint(r.err)
+		return nil, tgt.noEndpoint(r.err, tgt.transport.cfg.MinRefresh-at.since(r.at))
 	}
 	l := &lookup{done: make(chan struct{})}
 	if !tgt.transport.background(func() { tgt.run(cause, l) }) {
@@ -98,8 +98,10 @@ func (tgt *target) look(cause context.Context, at moment) (*lookup, error) {
 	return l, nil
 }
 
-func (tgt *target) noEndpoint(err error) error {
-	return &policy.Error{Reason: policy.ReasonNoEndpoint, Policy: policy.PolicyPool, Key: tgt.name, Err: err}
+// noEndpoint is why a request cannot be sent, and how long it makes no sense to
+// try again.
+func (tgt *target) noEndpoint(err error, retryAfter time.Duration) error {
+	return &policy.Error{Reason: policy.ReasonNoEndpoint, Policy: policy.PolicyPool, Key: tgt.name, RetryAfter: retryAfter, Err: err}
 }
 
 // run carries a lookup out.
@@ -113,7 +115,7 @@ func (tgt *target) run(cause context.Context, l *lookup) {
 		changed = tgt.apply(cause, addresses, momentOf(ended))
 	}
 	tgt.learn(l, err, momentOf(ended))
-	if changed || err != nil {
+	if changed || err != nil && tgt.transport.life.Err() == nil {
 		tgt.watch.Note(cause, policy.Decision{Action: policy.ActionResolve, Began: began, Took: ended.Sub(began), Err: err})
 	}
 }
@@ -131,8 +133,10 @@ func (tgt *target) learn(l *lookup, err error, at moment) {
 		if cfg.Refresh > 0 {
 			next = at + moment(cfg.Refresh)
 		}
+	case tgt.transport.life.Err() != nil:
+		l.err = closedError(tgt.name)
 	case !r.known:
-		l.err = tgt.noEndpoint(err)
+		l.err = tgt.noEndpoint(err, cfg.MinRefresh)
 	default:
 		r.stale++
 		next = at + moment(tgt.patience())

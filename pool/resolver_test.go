@@ -13,7 +13,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"github.com/magnetar-go/magnetar/otel"
 	"github.com/magnetar-go/magnetar/policy"
 	"github.com/magnetar-go/magnetar/pool"
 )
@@ -278,4 +281,47 @@ func TestSystemDNSResolvesLocalhost(t *testing.T) {
 	found, err := pool.SystemDNS().Resolve(t.Context(), "localhost")
 	require.NoError(t, err)
 	require.NotEmpty(t, found)
+}
+
+func TestAddressesAreLookedUpOnceWithANegativeRefresh(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(t)
+		names := &names{list: []string{"192.0.2.1"}}
+		pt := newTransport(t, pool.TransportConfig{Refresh: -1}, pool.WithBase(n.base()), pool.WithResolver(names))
+		for range 10 {
+			_, _, err := get(t.Context(), pt, site)
+			require.Error(t, err)
+			time.Sleep(10 * time.Second)
+		}
+		require.Equal(t, 1, names.lookups())
+	})
+}
+
+func TestWhatTheResolverChangesIsLinkedToTheRequestThatLedToIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(t)
+		names := three(n)
+		spans := tracetest.NewSpanRecorder()
+		provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
+		pt := newTransport(t, pool.TransportConfig{}, pool.WithBase(n.base()), pool.WithResolver(names),
+			pool.WithTelemetry(otel.New(otel.WithTracerProvider(provider))))
+		spread(t, pt, site, 3)
+		names.set(nil, "192.0.2.1", "192.0.2.2")
+		time.Sleep(31 * time.Second)
+		ctx, call := provider.Tracer("test").Start(t.Context(), "call")
+		_, _, err := get(ctx, pt, site)
+		require.NoError(t, err)
+		call.End()
+		synctest.Wait()
+		linked := map[string]int{}
+		for _, s := range spans.Ended() {
+			if links := s.Links(); len(links) == 1 && links[0].SpanContext.SpanID() == call.SpanContext().SpanID() {
+				require.False(t, s.Parent().IsValid())
+				linked[s.Name()]++
+			}
+		}
+		require.Equal(t, map[string]int{"magnetar.pool.resolve": 1, "magnetar.pool.rotate": 1}, linked)
+	})
 }

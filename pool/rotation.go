@@ -27,10 +27,11 @@ func newRotation(all []*endpoint, threshold float64) *rotation {
 	return r
 }
 
-// pick chooses the endpoint for a call that has been at those in avoid.
-func (r *rotation) pick(b Balancer, avoid *policy.Avoid, at moment) *endpoint {
+// pick chooses the endpoint for a call that has been at those in avoid. The error
+// is the balancer's, and does not matter to the call.
+func (r *rotation) pick(b Balancer, avoid *policy.Avoid, at moment) (*endpoint, error) {
 	if len(r.usable) == 0 {
-		return nil
+		return nil, nil
 	}
 	list := prefer(r.usable, (*endpoint).hasRoom)
 	if !avoid.Empty() {

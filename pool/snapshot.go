@@ -10,6 +10,8 @@ type Snapshot struct {
 	// Unmanaged is what runs over the connections that the targets beyond
 	// MaxTargets share; its Address is empty.
 	Unmanaged EndpointSnapshot `json:"unmanaged"`
+	// BalancerErr is the first failure of the [Balancer].
+	BalancerErr string `json:"balancer_error,omitempty"`
 }
 
 // TargetSnapshot is a target: a scheme, host and port.
@@ -65,22 +67,26 @@ type ConnSnapshot struct {
 	Protocol string        `json:"protocol,omitempty"` // "http/1.1" or "h2", once known
 	Draining bool          `json:"draining,omitempty"` // is left for a new one
 	Requests int           `json:"requests"`           // carried so far
+	InFlight int           `json:"in_flight"`          // carried now
 }
 
 // Snapshot returns the state of everything, for consoles and tests. Its parts
 // are taken one after the other.
 func (t *Transport) Snapshot() Snapshot {
 	at := momentOf(time.Now())
-	var s Snapshot
+	s := Snapshot{Targets: []TargetSnapshot{}} // a list in JSON, too
 	for _, tgt := range t.targets.list() {
 		s.Targets = append(s.Targets, tgt.snapshot(at))
 	}
 	s.Unmanaged = t.spare.snapshot(health{}, at)
+	if err := t.misled.Load(); err != nil {
+		s.BalancerErr = (*err).Error()
+	}
 	return s
 }
 
 func (tgt *target) snapshot(at moment) TargetSnapshot {
-	s := TargetSnapshot{Name: tgt.name, Unused: max(0, at.since(moment(tgt.used.Load())))}
+	s := TargetSnapshot{Name: tgt.name, Unused: max(0, at.since(moment(tgt.used.Load()))), Endpoints: []EndpointSnapshot{}}
 	if tgt.proxy != nil {
 		s.Proxy = tgt.proxy.Redacted()
 	}
@@ -132,7 +138,7 @@ func (e *endpoint) snapshot(h health, at moment) EndpointSnapshot {
 	stats := e.set.Stats()
 	s.Generations = stats.Generations
 	for _, c := range stats.Conns {
-		conn := ConnSnapshot{Age: c.Age, Expires: c.Expires, Protocol: c.Protocol, Draining: c.Draining, Requests: c.Requests}
+		conn := ConnSnapshot{Age: c.Age, Expires: c.Expires, Protocol: c.Protocol, Draining: c.Draining, Requests: c.Requests, InFlight: c.InFlight}
 		if c.Local != nil {
 			conn.Local = c.Local.String()
 		}

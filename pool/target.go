@@ -63,7 +63,18 @@ func (tgt *target) pick(ctx context.Context, avoid *policy.Avoid, at moment) (*e
 	if at >= moment(tgt.refreshAt.Load()) {
 		tgt.refresh(ctx, at)
 	}
-	return r.pick(tgt.transport.balancer, avoid, at), nil
+	e, err := r.pick(tgt.transport.balancer, avoid, at)
+	if err != nil {
+		tgt.misled(ctx, err)
+	}
+	return e, nil
+}
+
+// misled tells the first failure of the balancer.
+func (tgt *target) misled(cause context.Context, err error) {
+	if tgt.transport.misled.CompareAndSwap(nil, &err) {
+		tgt.watch.Note(cause, policy.Decision{Action: policy.ActionBypass, Reason: policy.ReasonBalancer, Err: err})
+	}
 }
 
 // touch notes that the target is in use, exactly enough.
@@ -105,12 +116,12 @@ func (tgt *target) apply(cause context.Context, addresses []string, at moment) b
 	panics := tgt.rebuild()
 	tgt.mu.Unlock()
 
+	tgt.transport.keeper.wakeAt(tgt, at)
 	for _, e := range removed {
 		tgt.transport.retire(cause, e, policy.ReasonRemoved)
 	}
-	tgt.noteReturns(returned, policy.ReasonTooFewHealthy)
+	tgt.noteReturns(cause, returned, policy.ReasonTooFewHealthy)
 	tgt.notePanic(cause, panics)
-	tgt.transport.keeper.wakeAt(tgt, at)
 	return true
 }
 

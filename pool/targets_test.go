@@ -3,10 +3,13 @@ package pool_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -199,5 +202,33 @@ func TestRotateLeavesConnectionsAndTellsWhy(t *testing.T) {
 		require.NoError(t, pt.Rebase(n.base(), "again"))
 		spread(t, pt, site, 6)
 		require.Equal(t, 3, n.dialled(addrA))
+	})
+}
+
+func TestOfRebasesAtTheSameTimeOneWinsEverywhere(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(t)
+		pt := newTransport(t, pool.TransportConfig{}, pool.WithBase(n.base()), pool.WithResolver(three(n)), pool.WithBalancer(pool.RoundRobin()))
+		var by [2]atomic.Int64
+		bases := make([]*http.Transport, len(by))
+		for i := range bases {
+			bases[i] = &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+				by[i].Add(1)
+				return n.dial(ctx, network, address)
+			}}
+		}
+		spread(t, pt, site, 3)
+		for range 100 {
+			var both sync.WaitGroup
+			for _, base := range bases {
+				both.Go(func() { _ = pt.Rebase(base, "") })
+			}
+			both.Wait()
+			by[0].Store(0)
+			by[1].Store(0)
+			require.Equal(t, map[string]int{"a": 1, "b": 1, "c": 1}, spread(t, pt, site, 3))
+			require.ElementsMatch(t, []int64{0, 3}, []int64{by[0].Load(), by[1].Load()})
+		}
 	})
 }

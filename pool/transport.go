@@ -32,13 +32,18 @@ type Transport struct {
 
 	targets *targets
 	keeper  *keeper
-	spare   *endpoint     // for targets that are too many
-	probing chan struct{} // a place for each probe that runs
+	spare   *endpoint             // for targets that are too many
+	probing chan struct{}         // a place for each probe that runs
+	misled  atomic.Pointer[error] // the first failure of the balancer
+	unwatch func()                // ends the measuring of connections
 
 	life     context.Context // of what runs in the background
 	end      context.CancelFunc
 	patience context.Context // with requests on connections that are being left
 	lose     context.CancelFunc
+
+	drain sync.Once
+	cut   atomic.Bool // requests, by the end of Drain's patience
 
 	mu sync.Mutex
 	// Guarded by mu:
@@ -70,6 +75,7 @@ func NewTransport(cfg TransportConfig, opts ...TransportOption) (*Transport, err
 	t.base.Store(t.prepared(o.base))
 	t.targets = &targets{transport: t, byKey: make(map[targetKey]*target)}
 	t.spare = t.newEndpoint(generation.Config{}, nil, "")
+	t.unwatch = o.otel.WatchOpenConnections(t.openConnections)
 	return t, nil
 }
 
@@ -123,12 +129,21 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !sound(req) {
 		return t.base.Load().RoundTrip(req) // for net/http to say what is wrong
 	}
-	e, began, err := t.endpointFor(req)
-	if err != nil {
-		closeBody(req)
-		return nil, err
+	for {
+		e, came, err := t.endpointFor(req)
+		if err != nil {
+			closeBody(req)
+			return nil, err
+		}
+		permit, began, err := e.admit(req.Context(), came)
+		switch {
+		case err == nil:
+			return e.roundTrip(req, began, permit)
+		case !e.left(err):
+			closeBody(req)
+			return nil, err
+		}
 	}
-	return e.roundTrip(req, began)
 }
 
 // sound reports whether a request has what it takes to be sent somewhere.
@@ -214,7 +229,7 @@ func (t *Transport) Rotate(reason string) {
 
 // Rebase does so with other settings for connections: certificates, a proxy, a
 // dialer. base is cloned; the error is what [NewTransport] would say, and then
-// nothing changes.
+// nothing changes. Of calls at the same time one wins, for all endpoints.
 func (t *Transport) Rebase(base *http.Transport, reason string) error {
 	var f policy.Faults
 	if f.Add("base", validateBase(base)); f.Err() != nil {
@@ -222,10 +237,16 @@ func (t *Transport) Rebase(base *http.Transport, reason string) error {
 	}
 	base = t.prepared(base)
 	t.base.Store(base) // first, so that endpoints made meanwhile have it
-	for _, e := range t.endpoints() {
-		e.set.Rebase(context.Background(), base, policy.ReasonRotated, reason)
+	for {
+		for _, e := range t.endpoints() {
+			e.set.Rebase(context.Background(), base, policy.ReasonRotated, reason)
+		}
+		latest := t.base.Load()
+		if latest == base {
+			return nil
+		}
+		base = latest // of another call, which this one may have undone in part
 	}
-	return nil
 }
 
 // endpoints are those of all targets, and that of those beyond.

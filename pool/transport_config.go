@@ -100,7 +100,8 @@ type OutlierConfig struct {
 }
 
 // ProbeConfig configures active probes: GET requests for a path, sent to each
-// endpoint with the target's own Host.
+// endpoint with the target's own Host, but not through a proxy. As many endpoints
+// are ejected as [OutlierConfig].MaxEjected allows, half where there is none.
 type ProbeConfig struct {
 	// Path to ask for, such as "/healthz". Required.
 	Path string `json:"path,omitempty" yaml:"path,omitempty"`
@@ -212,9 +213,7 @@ func (o OutlierConfig) Validate() error {
 		f.Addf("consecutive", "%d: must be ≤ %d", o.Consecutive, math.MaxInt32)
 	}
 	notNegative(&f, "interval", o.Interval)
-	if math.IsNaN(o.StdevFactor) || math.IsInf(o.StdevFactor, 0) {
-		f.Addf("stdev_factor", "%v: must be a finite number", o.StdevFactor)
-	}
+	finite(&f, "stdev_factor", o.StdevFactor)
 	natural(&f, "min_endpoints", o.MinEndpoints)
 	natural(&f, "min_requests", o.MinRequests)
 	notNegative(&f, "base_ejection", o.BaseEjection)
@@ -270,7 +269,13 @@ func natural(f *policy.Faults, path string, v int) {
 
 // atMostOne checks a share that may be negative, for none.
 func atMostOne(f *policy.Faults, path string, v float64) {
-	if math.IsNaN(v) || math.IsInf(v, 0) || v > 1 {
+	if finite(f, path, v); v > 1 && !math.IsInf(v, 0) {
 		f.Addf(path, "%v: must be ≤ 1", v)
+	}
+}
+
+func finite(f *policy.Faults, path string, v float64) {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		f.Addf(path, "%v: must be a finite number", v)
 	}
 }

@@ -2,6 +2,7 @@ package pool_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
@@ -137,4 +138,35 @@ func ExampleTransport_Drain() {
 	// Output:
 	// <nil>
 	// Get "http://192.0.2.1/": magnetar: refused locally by pool for http://192.0.2.1:80: closed (closed)
+}
+
+func ExampleTransportConfig_Validate() {
+	cfg := pool.TransportConfig{
+		MaxInFlight: -1,
+		Outlier:     &pool.OutlierConfig{MaxEjected: 1.5},
+		Probe:       &pool.ProbeConfig{Interval: time.Second, Timeout: time.Minute},
+	}
+	fmt.Println(cfg.Validate())
+	// Output:
+	// max_in_flight: -1: must be ≥ 0
+	// outlier.max_ejected: 1.5: must be between 0 and 1
+	// probe.path: is missing
+	// probe.timeout: 1m0s: must be ≤ interval, 1s
+}
+
+func ExampleTransport_Rebase() {
+	pt, err := pool.NewTransport(pool.DefaultTransport())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer pt.Close()
+
+	renewed := &http.Transport{TLSClientConfig: &tls.Config{ServerName: "api.internal", MinVersion: tls.VersionTLS13}}
+	fmt.Println(pt.Rebase(renewed, "new certificates"))
+	fmt.Println(pt.Rebase(nil, "a mistake"))
+	// Output:
+	// <nil>
+	// magnetar: invalid pool.Transport:
+	// base: is missing
 }

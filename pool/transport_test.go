@@ -79,29 +79,6 @@ func TestARetryGoesElsewhere(t *testing.T) {
 	})
 }
 
-type badBalancer func(pool.Candidates) int
-
-func (b badBalancer) Pick(c pool.Candidates) int { return b(c) }
-
-func TestABalancerThatMisbehavesCostsNoRequest(t *testing.T) {
-	t.Parallel()
-	cases := map[string]badBalancer{
-		"negative": func(pool.Candidates) int { return -1 },
-		"beyond":   func(c pool.Candidates) int { return c.Len() },
-		"panics":   func(pool.Candidates) int { panic("no") },
-	}
-	for name, b := range cases {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				n := newNetwork(t)
-				pt := newTransport(t, pool.TransportConfig{}, pool.WithBase(n.base()), pool.WithResolver(three(n)), pool.WithBalancer(b))
-				require.Equal(t, map[string]int{"a": 5}, spread(t, pt, site, 5))
-			})
-		})
-	}
-}
-
 // body counts how often it is closed.
 type body struct {
 	io.Reader
@@ -180,6 +157,8 @@ func TestErrorsNameTheTarget(t *testing.T) {
 	require.Equal(t, "https://nowhere.test:443", own.Key)
 	require.Equal(t, policy.ReasonNoEndpoint, own.Reason)
 	require.ErrorContains(t, err, "no such host")
+	require.Positive(t, own.RetryAfter)
+	require.LessOrEqual(t, own.RetryAfter, time.Second)
 }
 
 func TestConfigurationIsReportedWhole(t *testing.T) {
@@ -298,13 +277,13 @@ func TestTransportConfigRefusesWhatMakesNoSense(t *testing.T) {
 		fault string
 		cfg   pool.TransportConfig
 	}{
-		{"lifetime_jitter: NaN: must be ≤ 1", pool.TransportConfig{LifetimeJitter: math.NaN()}},
+		{"lifetime_jitter: NaN: must be a finite number", pool.TransportConfig{LifetimeJitter: math.NaN()}},
 		{"lifetime_jitter: 2: must be ≤ 1", pool.TransportConfig{LifetimeJitter: 2}},
 		{"max_waiting: 1099511627776: must be ≤ 1073741823", pool.TransportConfig{MaxWaiting: 1 << 40}},
 		{"max_targets: -1: must be ≥ 0", pool.TransportConfig{MaxTargets: -1}},
 		{"target_idle: -1s: must be ≥ 0", pool.TransportConfig{TargetIdle: -time.Second}},
 		{"resolve_timeout: -1s: must be ≥ 0", pool.TransportConfig{ResolveTimeout: -time.Second}},
-		{"panic_threshold: +Inf: must be ≤ 1", pool.TransportConfig{PanicThreshold: math.Inf(1)}},
+		{"panic_threshold: +Inf: must be a finite number", pool.TransportConfig{PanicThreshold: math.Inf(1)}},
 		{"slow_start: -1s: must be ≥ 0", pool.TransportConfig{SlowStart: -time.Second}},
 		{"outlier.stdev_factor: NaN: must be a finite number", outlier(pool.OutlierConfig{StdevFactor: math.NaN()})},
 		{"outlier.max_ejected: NaN: must be between 0 and 1", outlier(pool.OutlierConfig{MaxEjected: math.NaN()})},

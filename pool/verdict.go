@@ -23,7 +23,7 @@ func (e *endpoint) verdict(x *generation.Exchange, resp *http.Response, err erro
 	if ended := endOfCall(x.Request); ended != nil {
 		return e.endedVerdict(x.Request.Context(), ended, took)
 	}
-	if policy.Refused(err) || policy.IsPermanent(err) || !connectionError(err) && mayBeCallers(x) {
+	if policy.Refused(err) || policy.IsPermanent(err) || x.Cut() || !connectionError(err) && mayBeCallers(x) {
 		return policy.Ignored
 	}
 	return policy.Failure
@@ -80,11 +80,14 @@ func (e *endpoint) endedVerdict(ctx context.Context, ended error, took time.Dura
 }
 
 // bodyVerdict is that on a response that died on the way.
-func bodyVerdict(req *http.Request) policy.Outcome {
-	if endOfCall(req) == nil {
+func bodyVerdict(x *generation.Exchange, err error) policy.Outcome {
+	if x.Cut() || policy.IsPermanent(err) {
+		return policy.Ignored
+	}
+	if endOfCall(x.Request) == nil {
 		return policy.Failure
 	}
-	if own, ok := errors.AsType[*policy.Error](context.Cause(req.Context())); ok && own.Reason == policy.ReasonBodyStalled {
+	if own, ok := errors.AsType[*policy.Error](context.Cause(x.Request.Context())); ok && own.Reason == policy.ReasonBodyStalled {
 		return policy.Failure
 	}
 	return policy.Ignored

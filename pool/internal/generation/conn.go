@@ -26,6 +26,7 @@ type conn struct {
 	idleSince atomic.Int64
 	idleRead  atomic.Int64 // when something came that nobody had asked for
 	marked    atomic.Bool  // the server was asked to close it
+	leaving   atomic.Bool  // the server said that it closes it
 	fate      atomic.Int32
 }
 
@@ -150,7 +151,7 @@ func (c *conn) drop() {
 
 // left notes that the server closed the connection while it was idle.
 func (c *conn) left(at int64) {
-	if c.marked.Load() || c.requests.Load() == 0 || c.protocol.Load() != http1 {
+	if c.marked.Load() || c.leaving.Load() || c.requests.Load() == 0 || c.protocol.Load() != http1 {
 		return
 	}
 	c.generation.set.observe(at, time.Duration(at-c.idleSince.Load()))

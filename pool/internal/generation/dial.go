@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"time"
 
 	"github.com/magnetar-go/magnetar/policy"
@@ -22,9 +23,14 @@ func (g *generation) dial(ctx context.Context, network, addr string) (net.Conn, 
 	if !g.dialling() {
 		return nil, errLeft
 	}
+	var c *conn
+	defer func() {
+		if c == nil { // also where the base's dialer ends the goroutine
+			g.settle()
+		}
+	}()
 	c, err := g.make(ctx, network, addr)
 	if err != nil {
-		g.settle()
 		return nil, err
 	}
 	return c, nil
@@ -84,16 +90,19 @@ func (g *generation) connect(ctx context.Context, network, addr string) (nc net.
 }
 
 // turn waits for the gate, where the dial may lead to a connection that others
-// share: not for one known to speak HTTP/1, which is also what an upgrade asks
-// for.
+// share: not for one known to speak HTTP/1. The exchange may be over, and its
+// request the caller's again.
 func (g *generation) turn(ctx context.Context, x *Exchange) (*turn, error) {
-	if x == nil || !g.mayShare() || upgrades(x.Request) {
-		return nil, nil
-	}
-	if !g.clear && x.Request.URL.Scheme != "https" {
+	if x == nil || !x.shares || !g.mayShare() {
 		return nil, nil
 	}
 	return g.gate.wait(ctx, x)
+}
+
+// shares reports whether the request can go out on a connection that others
+// share, which an upgrade cannot.
+func (g *generation) shares(r *http.Request) bool {
+	return g.shared && (g.clear || r.URL.Scheme == "https") && !upgrades(r)
 }
 
 // mayShare reports whether a connection may carry several exchanges at a time.

@@ -47,6 +47,7 @@ type Exchange struct {
 	told       bool         // the owner, of the headers
 	now        int64        // when it began here
 	conn       *conn
+	idle       time.Duration // how long that had carried nothing
 
 	trace        httptrace.ClientTrace
 	theirGotConn func(httptrace.GotConnInfo)
@@ -56,6 +57,7 @@ type Exchange struct {
 
 	// What dials made for it look at:
 
+	shares  bool // another's connection will do
 	dialled atomic.Bool
 	picks   atomic.Int32 // connections got
 	over    atomic.Bool
@@ -63,7 +65,7 @@ type Exchange struct {
 
 var (
 	errClosed  = &policy.Error{Reason: policy.ReasonClosed, Policy: policy.PolicyPool}
-	errUnwound = errors.New("the request was abandoned by a panic or Goexit")
+	errUnwound = policy.Permanent(errors.New("the request was abandoned by a panic or Goexit")) // nothing that the peer did
 )
 
 // refuse ends an exchange that comes after Close.
@@ -102,6 +104,7 @@ func (x *Exchange) prepare() {
 	}
 	x.trace.GotConn = x.gotConn
 	x.out = *x.Request.WithContext((*exchangeContext)(x))
+	x.shares = x.generation.shares(x.Request)
 	if !x.hasBody() {
 		return
 	}
@@ -113,6 +116,10 @@ func (x *Exchange) prepare() {
 		x.out.Body, x.out.GetBody = x.upload, x.upload.again
 	}
 }
+
+// Cut reports whether the exchange ended because its connections were closed
+// under it, and not by the peer.
+func (x *Exchange) Cut() bool { return x.generation != nil && x.generation.dying.Err() != nil }
 
 func (x *Exchange) hasBody() bool { return x.Request.Body != nil && x.Request.Body != http.NoBody }
 

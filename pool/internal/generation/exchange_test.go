@@ -223,6 +223,50 @@ func TestDialErrorEndsTheExchange(t *testing.T) {
 	}
 }
 
+// The dial that was begun for it goes on, and may look at the request no more:
+// what says so is the race detector.
+func TestRequestThatFailedIsTheCallersAgain(t *testing.T) {
+	base := &http.Transport{ForceAttemptHTTP2: true}
+	base.DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, errBroken }
+	s := New(Config{Base: base})
+	g := s.current.Load()
+	g.mu.Lock() // holds the dial at its start
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	req := request(t, "https://upstream/").WithContext(ctx)
+	_, err := tripper{s, new(ledger)}.RoundTrip(req) //nolint:bodyclose // there is none
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	g.mu.Unlock()
+	req.Header.Set("Upgrade", "later")
+	time.Sleep(10 * time.Millisecond) // for the dial to go on; it has nothing to tell
+	require.NoError(t, closeSet(s))
+}
+
+func TestDialerThatEndsItsGoroutineHoldsNobody(t *testing.T) {
+	base := new(http.Transport)
+	base.DialContext = func(context.Context, string, string) (net.Conn, error) {
+		runtime.Goexit()
+		return nil, nil
+	}
+	s := New(Config{Base: base})
+	_, err := s.current.Load().dialAside(t.Context())
+	require.ErrorIs(t, err, errUnwound)
+	require.NoError(t, closeSet(s))
+	require.Zero(t, s.Stats().Generations)
+}
+
+// dialAside dials on a goroutine of its own, as net/http does.
+func (g *generation) dialAside(ctx context.Context) (nc net.Conn, err error) {
+	err = errUnwound
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		nc, err = g.dial(ctx, "tcp", "upstream:80")
+	}()
+	<-done
+	return nc, err
+}
+
 type closeCounter struct{ closed atomic.Int64 }
 
 func (b *closeCounter) Read([]byte) (int, error) { return 0, io.EOF }

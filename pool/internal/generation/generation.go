@@ -24,6 +24,7 @@ type generation struct {
 	dialPlain   func(network, addr string) (net.Conn, error)                      // likewise
 	shared      bool                                                              // its connections may be HTTP/2, so that dials go through the gate
 	clear       bool                                                              // HTTP/2 needs no TLS
+	hurried     bool                                                              // its connections may be idle for less than is configured
 	gate        gate
 
 	refs     atomic.Int64 // exchanges in flight; far below zero once dead
@@ -51,7 +52,9 @@ func newGeneration(s *Set, base *http.Transport) *generation {
 	g := &generation{set: s, conns: make(map[*conn]struct{}), gone: make(chan struct{})}
 	g.dying, g.die = context.WithCancel(context.Background())
 	g.earliest.Store(never)
-	g.transport = s.config.transport(base, s.idle.allowed())
+	allowed := s.idle.allowed()
+	g.transport = s.config.transport(base, allowed)
+	g.hurried = allowed < 0 || allowed > 0 && g.transport.IdleConnTimeout == time.Duration(allowed)
 	g.dialContext, g.dialPlain = base.DialContext, base.Dial //nolint:staticcheck // some bases have nothing else
 	g.transport.DialContext = g.dial
 	g.clear = unencryptedHTTP2(g.transport)

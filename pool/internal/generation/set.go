@@ -65,8 +65,12 @@ func (s *Set) RoundTrip(req *http.Request, owner Owner, began time.Time, permit 
 
 // Rotate leaves the connections for new ones: what runs on them finishes. cause
 // is the request that led to it, or any context; note is what whoever asked for
-// it by hand gave as the reason.
+// it by hand gave as the reason: then the endpoint may have changed, and what is
+// known of its idle timeout is forgotten.
 func (s *Set) Rotate(cause context.Context, why policy.Reason, note string) {
+	if why == policy.ReasonRotated {
+		s.idle.reset()
+	}
 	s.replace(cause, s.current.Load(), why, note)
 }
 
@@ -76,6 +80,7 @@ func (s *Set) Rebase(cause context.Context, base *http.Transport, why policy.Rea
 	s.base = base
 	s.mu.Unlock()
 	s.protocol.Store(unknown)
+	s.idle.reset()
 	s.replace(cause, s.current.Load(), why, note)
 }
 

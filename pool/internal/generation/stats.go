@@ -20,6 +20,7 @@ type Conn struct {
 	Protocol string        // "http/1.1", "h2"; empty until known
 	Draining bool
 	Requests int // carried so far
+	InFlight int // carried now
 }
 
 // Stats tells how the set stands.
@@ -43,6 +44,7 @@ func (c *conn) stat(now int64, draining bool) Conn {
 		Protocol: protocolNames[c.protocol.Load()],
 		Draining: draining,
 		Requests: int(c.requests.Load()),
+		InFlight: int(c.busy.Load()),
 	}
 	if c.expires != never {
 		stat.Expires = time.Duration(c.expires - now)

@@ -69,7 +69,7 @@ func (x *Exchange) pick(c *conn, info httptrace.GotConnInfo) {
 	}
 	c.pick()
 	c.learn(info.Conn)
-	x.conn, x.Connected, x.Reused = c, true, info.Reused
+	x.conn, x.idle, x.Connected, x.Reused = c, info.IdleTime, true, info.Reused
 	x.Age = max(time.Duration(x.now-c.born), 0)
 	x.picks.Add(1)
 	g := x.generation
