@@ -30,7 +30,7 @@ type user struct {
 
 	mu sync.Mutex
 	// Guarded by mu:
-	calls, failed int
+	calls, failed int64
 	errors        map[string]int // by method and text, without addresses
 }
 

@@ -62,7 +62,7 @@ var document = strings.Repeat("nginx", 4<<10)
 // serve starts nginx and returns its URL. SIGHUP reloads it.
 func serve(t *testing.T, p protocol, cert tls.Certificate) (*daemon.Daemon, string) {
 	t.Helper()
-	d := daemon.New(t, daemon.Program{Name: "nginx", Package: "nginx-light"})
+	d := daemon.New(t, daemon.Program{Name: "nginx", Package: "nginx"})
 	d.File("certificate.pem", encode("CERTIFICATE", cert.Certificate[0]))
 	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
 	require.NoError(t, err)
