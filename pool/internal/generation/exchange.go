@@ -45,6 +45,7 @@ type Exchange struct {
 	upload     *upload      // its body, where that needs care
 	marked     bool         // they ask the server to close
 	told       bool         // the owner, of the headers
+	delivered  bool         // the response, to the caller
 	now        int64        // when it began here
 	conn       *conn
 	idle       time.Duration // how long that had carried nothing
@@ -89,9 +90,10 @@ func (x *Exchange) run() (*http.Response, error) {
 	}
 	resp.Request = x.Request
 	x.generation.set.hear(x, resp)
-	x.told = true
+	x.told, x.rc = true, resp.Body
 	x.owner.Headers(x, resp, nil)
 	x.wrap(resp)
+	x.delivered = true
 	return resp, nil
 }
 
@@ -141,7 +143,10 @@ func (x *Exchange) unwind() {
 	case !x.told:
 		x.upload.settle()
 		x.fail(errUnwound)
-	case x.rc == nil:
+	case !x.delivered:
+		if x.rc != nil {
+			x.rc.Close()
+		}
 		x.end(errUnwound) // does nothing where it has ended
 	}
 }

@@ -324,3 +324,29 @@ func TestClosedSetRefuses(t *testing.T) {
 	s.Rotate(t.Context(), policy.ReasonRotated, "")
 	require.Zero(t, s.Stats().Generations)
 }
+
+// breaking is an owner that panics once the headers are there.
+type breaking struct{ ledger }
+
+func (b *breaking) Headers(x *Exchange, resp *http.Response, err error) {
+	b.ledger.Headers(x, resp, err)
+	panic(errBroken)
+}
+
+func TestResponseOfAnOwnerThatPanicsIsClosed(t *testing.T) {
+	gone := make(chan struct{})
+	u := newUpstream(t, "h1", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.NewResponseController(w).Flush()
+		<-r.Context().Done() // for as long as the client stays
+		close(gone)
+	}))
+	s, owner := New(Config{Base: u.base(), Address: u.address()}), new(breaking)
+	require.PanicsWithValue(t, errBroken, func() {
+		_, _ = tripper{s, owner}.RoundTrip(request(t, u.URL)) //nolint:bodyclose // there is none
+	})
+	<-gone
+	require.EqualValues(t, 1, owner.headers.Load())
+	require.EqualValues(t, 1, owner.ended.Load())
+	require.Zero(t, s.Stats().InFlight)
+	u.requireDrained(t, s)
+}
