@@ -17,6 +17,7 @@ const alwaysBelow = time.Millisecond
 func (p *Pool[T]) startCheck(cause context.Context, c *conn[T]) {
 	c.state = inCheck
 	p.checking++
+	p.owed = min(p.owed+1, p.waiting.len)
 	go p.check(cause, c)
 }
 
@@ -26,6 +27,8 @@ func (p *Pool[T]) check(cause context.Context, c *conn[T]) {
 	now := p.look()
 	var t told[T]
 	p.checking--
+	p.owed = max(0, p.owed-1)
+	p.doubt = err != nil && p.waiting.len > 0
 	switch {
 	case c.state != inCheck: // it was closed meanwhile
 	case err == nil:
@@ -35,7 +38,7 @@ func (p *Pool[T]) check(cause context.Context, c *conn[T]) {
 		p.trouble.check, p.trouble.checkAt = err, now
 		p.leave(c, departure{reason: policy.ReasonUnhealthy, err: err, cause: cause})
 	}
-	p.supply(p.cause(), now, &t)
+	p.supply(p.longestWaiting(), now, &t)
 	p.unlock(t)
 }
 

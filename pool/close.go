@@ -10,8 +10,8 @@ import (
 // Close closes the pool: who waits or comes is told [policy.ErrClosed], idle
 // connections are closed, and it waits for those in use to be released and
 // closed. When ctx ends before, those in use are closed under their users, and
-// Close returns at once, with an error that matches that of ctx. It may be
-// called more than once.
+// those in a check while IsHealthy runs, and Close returns at once, with an error
+// that matches that of ctx. It may be called more than once.
 func (p *Pool[T]) Close(ctx context.Context) error {
 	p.shut()
 	select {
@@ -36,12 +36,7 @@ func (p *Pool[T]) shut() {
 	var t told[T]
 	if !p.closed {
 		p.closed = true
-		p.round++
-		p.end()
-		for _, c := range p.idle {
-			p.leave(c, departure{reason: policy.ReasonClosed})
-		}
-		p.idle, p.stale = nil, 0
+		p.nextRound(departure{reason: policy.ReasonClosed})
 		for w := p.waiting.first; w != nil; w = p.waiting.first {
 			p.dismiss(w, policy.ReasonClosed, &t)
 		}
@@ -54,7 +49,7 @@ func (p *Pool[T]) force() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range p.conns {
-		if c.state != onLeave {
+		if c.state != left {
 			p.leave(c, departure{reason: policy.ReasonClosed})
 		}
 	}

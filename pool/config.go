@@ -17,8 +17,9 @@ type Config struct {
 	// smaller.
 	MinIdle int `json:"min_idle,omitempty" yaml:"min_idle,omitempty"`
 
-	// IdleTimeout is how long a connection may be unused. Those that MinIdle
-	// keeps stay. Negative: without bound. Default: 5m.
+	// IdleTimeout is how long a connection may be unused. It may act early, by up
+	// to 1/16 of itself or 1ms, whichever is more. Those that MinIdle keeps stay.
+	// Negative: without bound. Default: 5m.
 	IdleTimeout time.Duration `json:"idle_timeout,omitempty" yaml:"idle_timeout,omitempty"`
 	// MaxLifetime is how old a connection gets; one in use leaves when it is
 	// released. Negative: without bound. Default: 30m.
@@ -31,8 +32,9 @@ type Config struct {
 	// AcquireTimeout is how long a caller waits for a connection. Negative: as
 	// long as its context lives. Default: 30s.
 	AcquireTimeout time.Duration `json:"acquire_timeout,omitempty" yaml:"acquire_timeout,omitempty"`
-	// MaxWaiting is how many callers may wait for one that is in use. Negative:
-	// none. Default: 0, without bound.
+	// MaxWaiting is how many callers may wait for one that is in use. Those for
+	// whom one is being checked or made, or could be made, wait beside them.
+	// Negative: none. Default: 0, without bound.
 	MaxWaiting int `json:"max_waiting,omitempty" yaml:"max_waiting,omitempty"`
 
 	// CreateTimeout bounds the making of a connection. Default: 10s.
@@ -41,8 +43,9 @@ type Config struct {
 	// a growing pause before each. Default: 4.
 	MaxCreating int `json:"max_creating,omitempty" yaml:"max_creating,omitempty"`
 	// CheckAfter is how long a connection may be unused without being checked
-	// before it is lent. Less than 1ms: every one is checked. Negative: none is.
-	// Default: 1s.
+	// before it is lent. It may act early, as IdleTimeout does. Less than 1ms:
+	// every one is checked. Negative: none is, not even after an error of
+	// [Pool.Do]. Default: 1s.
 	CheckAfter time.Duration `json:"check_after,omitempty" yaml:"check_after,omitempty"`
 	// CheckTimeout bounds a check. Default: 2s.
 	CheckTimeout time.Duration `json:"check_timeout,omitempty" yaml:"check_timeout,omitempty"`
@@ -51,8 +54,8 @@ type Config struct {
 	CloseTimeout time.Duration `json:"close_timeout,omitempty" yaml:"close_timeout,omitempty"`
 
 	// LeakAfter is how long a connection may be out before that is told as a
-	// leak, with the stack of who took it. It costs each Acquire about a
-	// microsecond. Default: 0, never.
+	// leak, with the stack of who took it. It is looked for every MaintainEvery,
+	// and costs each Acquire about a microsecond. Default: 0, never.
 	LeakAfter time.Duration `json:"leak_after,omitempty" yaml:"leak_after,omitempty"`
 	// MaintainEvery is how often, at most, the pool looks for leaks and for
 	// connections past their IdleTimeout; nothing else waits for it, and a pool

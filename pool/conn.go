@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/magnetar-go/magnetar/policy"
@@ -33,27 +34,32 @@ const (
 	resting state = iota
 	lent
 	inCheck
-	onLeave
+	left // it is being closed, or was detached
 )
 
-// takeFresh takes the connection used last if it needs no check.
+// takeFresh takes the connection used last of those that need no check.
 func (p *Pool[T]) takeFresh() *conn[T] {
 	last := len(p.idle) - 1
-	if last < p.stale {
-		return nil
+	for i := last; i >= p.stale; i-- {
+		c := p.idle[i]
+		if c.suspect {
+			continue
+		}
+		if i < last {
+			copy(p.idle[i:], p.idle[i+1:])
+		}
+		p.idle[last] = nil
+		p.idle = p.idle[:last]
+		return c
 	}
-	c := p.idle[last]
-	if c.suspect {
-		return nil
-	}
-	p.idle = p.idle[:last]
-	return c
+	return nil
 }
 
 // takeLast takes the connection used last.
 func (p *Pool[T]) takeLast() *conn[T] {
 	last := len(p.idle) - 1
 	c := p.idle[last]
+	p.idle[last] = nil
 	p.idle = p.idle[:last]
 	p.stale = min(p.stale, last)
 	return c
@@ -62,7 +68,7 @@ func (p *Pool[T]) takeLast() *conn[T] {
 // takeOldest takes the connection that was not used for the longest time.
 func (p *Pool[T]) takeOldest() *conn[T] {
 	c := p.idle[0]
-	p.idle = append(p.idle[:0], p.idle[1:]...)
+	p.idle = slices.Delete(p.idle, 0, 1)
 	p.stale = max(0, p.stale-1)
 	return c
 }
@@ -73,7 +79,7 @@ func (p *Pool[T]) lend(c *conn[T]) {
 }
 
 // put gives a connection that is well to the first who waits, or lets it rest. at
-// is what ahead returned.
+// is the time if somebody has read it, or zero, see lookAt.
 func (p *Pool[T]) put(c *conn[T], at int64, t *told[T]) {
 	if c.round != p.round || p.lately >= c.expires || p.tooMany() {
 		p.leave(c, p.whyLeave(c))
@@ -121,8 +127,9 @@ func (p *Pool[T]) whyLeave(c *conn[T]) departure {
 }
 
 // tooMany reports whether there are more than there may be, apart from those
-// that leave already.
-func (p *Pool[T]) tooMany() bool { return len(p.conns)-p.closing+p.creating > p.max }
+// that leave already and those that are being made: they may never come, and
+// leave if they do.
+func (p *Pool[T]) tooMany() bool { return len(p.conns)-p.closing > p.max }
 
 // room reports whether another may be made.
 func (p *Pool[T]) room() bool { return len(p.conns)+p.creating < p.max }

@@ -33,15 +33,15 @@ var errNil = errors.New("it returned nil without an error")
 // the caller who first needed it: whoever waits when it is there gets it.
 func (p *Pool[T]) startCreate(cause context.Context) {
 	p.creating++
-	go p.create(cause, p.round, p.trouble.failures)
+	go p.create(cause, p.life, p.round, p.trouble.failures)
 }
 
-// create makes a connection of a round; failures is how many in a row there were
-// when it began.
-func (p *Pool[T]) create(cause context.Context, round uint64, failures int) {
+// create makes a connection of a round, as long as that lives; failures is how
+// many in a row there were when it began.
+func (p *Pool[T]) create(cause, life context.Context, round uint64, failures int) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(cause), p.cfg.CreateTimeout)
 	defer cancel()
-	stop := context.AfterFunc(p.life, cancel)
+	stop := context.AfterFunc(life, cancel)
 	defer stop()
 
 	began := p.now()
@@ -50,20 +50,20 @@ func (p *Pool[T]) create(cause context.Context, round uint64, failures int) {
 	now := p.look()
 	var t told[T]
 	p.creating--
+	if round != p.round {
+		p.outdated--
+	}
 	switch {
 	case refusal != nil || err != nil:
-		p.failed(refusal, err, failures, now, &t)
+		p.count.createFailures++
+		if round == p.round {
+			p.failed(refusal, err, failures, now, &t)
+		}
 	default:
 		p.count.creates++
-		p.trouble = trouble{check: p.trouble.check, checkAt: p.trouble.checkAt}
-		c := &conn[T]{pool: p, value: value, created: now, expires: p.expiry(now), round: round}
-		p.add(c)
-		if c.expires < p.wakeAt {
-			p.wake(c.expires, now)
-		}
-		p.put(c, now, &t)
+		p.created(value, round, now, &t)
 	}
-	p.supply(p.cause(), now, &t)
+	p.supply(p.longestWaiting(), now, &t)
 	p.unlock(t)
 
 	err = errors.Join(refusal, err)
@@ -73,9 +73,21 @@ func (p *Pool[T]) create(cause context.Context, round uint64, failures int) {
 	})
 }
 
+// created takes in a connection that was made for a round.
+func (p *Pool[T]) created(value T, round uint64, now int64, t *told[T]) {
+	if round == p.round {
+		p.trouble = trouble{check: p.trouble.check, checkAt: p.trouble.checkAt}
+	}
+	c := &conn[T]{pool: p, value: value, created: now, expires: p.expiry(now), round: round}
+	p.add(c)
+	if c.expires < p.wakeAt {
+		p.wake(c.expires, now)
+	}
+	p.put(c, now, t)
+}
+
 // failed notes a failure. The pause grows once for all that were begun together.
 func (p *Pool[T]) failed(refusal, err error, failures int, now int64, t *told[T]) {
-	p.count.createFailures++
 	if refusal != nil {
 		p.trouble.refusal = refusal
 	} else {
@@ -85,7 +97,7 @@ func (p *Pool[T]) failed(refusal, err error, failures int, now int64, t *told[T]
 		p.trouble.failures++
 		p.trouble.until = now + int64(p.backoff.Backoff(p.trouble.failures))
 	}
-	if !policy.IsPermanent(err) || len(p.conns) > 0 || p.creating > 0 {
+	if !policy.IsPermanent(err) || len(p.conns) > p.closing || p.creating > p.outdated {
 		return
 	}
 	for w := p.waiting.first; w != nil; w = p.waiting.first {
@@ -98,34 +110,34 @@ func (p *Pool[T]) failed(refusal, err error, failures int, now int64, t *told[T]
 // admitted makes a connection if the gates let it, and tells them what came of
 // it.
 func (p *Pool[T]) admitted(ctx context.Context) (value T, refusal, err error) {
-	outcome := policy.Ignored
-	for _, g := range p.gates {
-		permit, err := g.Admit(ctx)
-		if err != nil {
-			return value, err, nil
-		}
-		defer func() { permit.Done(ctx, outcome) }()
+	all, err := p.gates.admit(ctx)
+	switch {
+	case err == nil:
+	case ctx.Err() == nil && !broken(err):
+		return value, err, nil
+	default:
+		return value, nil, p.creationError(ctx, err)
 	}
-	value, err = p.make(ctx)
-	outcome = p.outcome(err)
-	return value, nil, err
-}
-
-func (p *Pool[T]) make(ctx context.Context) (T, error) {
-	value, err := within(ctx, p.factory.Create, p.drop)
+	value, err = within(ctx, p.factory.Create, p.drop)
 	if err == nil && isNil(value) {
 		err = errNil
 	}
-	if err == nil {
-		return value, nil
+	all.end(ctx, p.cfg.CreateTimeout, outcome(ctx, err))
+	if err != nil {
+		return value, nil, p.creationError(ctx, err)
 	}
+	return value, nil, nil
+}
+
+// creationError is what a caller is told of err, which ended a creation.
+func (p *Pool[T]) creationError(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		err = &policy.Error{
 			Reason: policy.ReasonCreateTimeout, Policy: policy.PolicyPool, Key: p.key,
 			Err: fmt.Errorf("no connection within %v: %w", p.cfg.CreateTimeout, err),
 		}
 	}
-	return value, &policy.Error{Reason: policy.ReasonConnectionFailed, Policy: policy.PolicyPool, Key: p.key, Err: err}
+	return &policy.Error{Reason: policy.ReasonConnectionFailed, Policy: policy.PolicyPool, Key: p.key, Err: err}
 }
 
 // drop closes a connection that came too late.
@@ -136,12 +148,11 @@ func (p *Pool[T]) drop(value T) {
 }
 
 // outcome is what an error says about the peer.
-func (p *Pool[T]) outcome(err error) policy.Outcome {
-	_, panicked := errors.AsType[*panicError](err)
+func outcome(ctx context.Context, err error) policy.Outcome {
 	switch {
 	case err == nil:
 		return policy.Success
-	case panicked, errors.Is(err, errEndedGoroutine), policy.IsPermanent(err), p.life.Err() != nil:
+	case broken(err), policy.IsPermanent(err), policy.Refused(err), errors.Is(ctx.Err(), context.Canceled):
 		return policy.Ignored
 	}
 	return policy.Failure

@@ -37,15 +37,17 @@ func (e *ExhaustedError) Error() string {
 // Unwrap returns the causes.
 func (e *ExhaustedError) Unwrap() []error { return e.Causes }
 
-// exhausted is the refusal of a caller who came at a time.
-func (p *Pool[T]) exhausted(why policy.Reason, began int64, causes ...error) *policy.Error {
+// exhausted is the refusal of a caller who came at a time; end is of its time,
+// nil if that is not why.
+func (p *Pool[T]) exhausted(why policy.Reason, began int64, end error) *policy.Error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.look()
 	if why == policy.ReasonAcquireTimeout {
 		p.count.timeouts++
 	}
-	for _, err := range []error{p.trouble.create, p.trouble.refusal} {
+	var causes []error
+	for _, err := range []error{end, p.trouble.create, p.trouble.refusal} {
 		if err != nil {
 			causes = append(causes, err)
 		}
@@ -72,7 +74,7 @@ func (p *Pool[T]) refuse(ctx context.Context, why policy.Reason, began int64) er
 	case policy.ReasonAcquireTimeout:
 		err = p.exhausted(why, began, context.DeadlineExceeded)
 	default:
-		err = p.exhausted(why, began)
+		err = p.exhausted(why, began, nil)
 	}
 	p.refused(ctx, err, began)
 	return err

@@ -4,8 +4,8 @@ import "context"
 
 // Factory makes, checks and closes the connections of a [Pool]. Its methods run
 // in goroutines of their own with no lock held, many at a time, each within the
-// time that [Config] gives it: one that hangs is left behind, and what it makes
-// later is closed.
+// time that [Config] gives it: one that hangs is left behind, its goroutine until it
+// returns, and what it makes later is closed.
 //
 // A panic in one of them, and a runtime.Goexit, is its error: the goroutine is
 // the pool's own, and a pool must survive a connection that does not.
@@ -23,20 +23,20 @@ type Factory[T any] interface {
 }
 
 // Funcs makes a [Factory] of functions. Without isHealthy every connection is
-// always healthy, without close there is nothing to close; create is required,
+// always healthy, without hangUp there is nothing to close; create is required,
 // or [New] returns an error.
 func Funcs[T any](
 	create func(ctx context.Context) (T, error),
 	isHealthy func(ctx context.Context, conn T) error,
-	closeConn func(conn T) error,
+	hangUp func(conn T) error,
 ) Factory[T] {
-	return funcs[T]{create, isHealthy, closeConn}
+	return funcs[T]{create, isHealthy, hangUp}
 }
 
 type funcs[T any] struct {
 	create    func(context.Context) (T, error)
 	isHealthy func(context.Context, T) error
-	close     func(T) error
+	hangUp    func(T) error
 }
 
 func (f funcs[T]) Create(ctx context.Context) (T, error) { return f.create(ctx) }
@@ -49,10 +49,10 @@ func (f funcs[T]) IsHealthy(ctx context.Context, conn T) error {
 }
 
 func (f funcs[T]) Close(conn T) error {
-	if f.close == nil {
+	if f.hangUp == nil {
 		return nil
 	}
-	return f.close(conn)
+	return f.hangUp(conn)
 }
 
 // creates reports whether f can make connections at all.

@@ -46,11 +46,10 @@ func (l Lease[T]) Discard(err error) {
 	}
 	p := l.conn.pool
 	p.mu.Lock()
-	var t told[T]
 	if p.ends(l) {
 		p.leave(l.conn, departure{reason: policy.ReasonDiscarded, err: err})
 	}
-	p.unlock(t)
+	p.mu.Unlock()
 }
 
 // Detach takes the connection out of the pool, which makes room for another,
@@ -68,7 +67,7 @@ func (l Lease[T]) Detach() T {
 		return none
 	}
 	now := p.look()
-	c.state = onLeave
+	c.state = left
 	p.remove(c)
 	p.count.left(policy.ReasonDetached)
 	var t told[T]
@@ -115,8 +114,6 @@ func (p *Pool[T]) ends(l Lease[T]) bool {
 		return false
 	}
 	c.leases.Store(l.leases + 1)
-	if c.taken != nil {
-		c.taken = nil
-	}
+	c.taken = nil
 	return c.state == lent // else the pool took it back, which is no fault of its user
 }

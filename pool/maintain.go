@@ -37,7 +37,7 @@ func (p *Pool[T]) maintain() {
 		p.dropUnused(now)
 		leaks = p.findLeaks(now)
 	}
-	p.supply(p.cause(), now, &t)
+	p.supply(p.longestWaiting(), now, &t)
 	if at := p.nextWake(now); at < p.wakeAt {
 		p.wake(at, now)
 	}

@@ -38,9 +38,14 @@ func WithKey(key string) Option {
 
 // WithGate asks g before each connection is made, and tells it what came of it:
 // a breaker, say, keeps a dead server from being dialled. Gates are asked in the
-// order given, without waiting longer than the creation may take.
+// order given, without waiting longer than the creation may take. A gate that
+// panics or hangs fails the creation; nil is no gate.
 func WithGate(g policy.Gate) Option {
-	return poolOption(func(opts *options) { opts.gates = append(opts.gates, g) })
+	return poolOption(func(opts *options) {
+		if g != nil {
+			opts.gates = append(opts.gates, g)
+		}
+	})
 }
 
 // WithBase takes the settings of connections from base, which is cloned: TLS,

@@ -19,13 +19,11 @@ type Pool[T any] struct {
 	cfg     Config // with its defaults; see max and minIdle
 	checks  bool   // the factory's IsHealthy has something to say
 	key     string
-	gates   []policy.Gate
+	gates   gates
 	watch   watch.Watch
 	backoff *policy.Retry
 	epoch   time.Time // times are since then
 
-	life      context.Context // of what is being made
-	end       context.CancelFunc
 	timer     *time.Timer // runs maintain
 	unmeasure func()
 
@@ -41,13 +39,19 @@ type Pool[T any] struct {
 	stale     int        // how many of idle, the first ones, need a check
 	waiting   queue[T]
 	spare     *waiter[T] // waiters to be used again
+	spares    int
 	conns     []*conn[T] // all, also those that are being checked or closed
 	max       int
 	minIdle   int
-	round     uint64 // of connections; those of earlier ones leave
+	round     uint64          // of connections; those of earlier ones leave
+	life      context.Context // of what is being made for this round
+	endRound  context.CancelFunc
 	note      string // why the earlier ones were retired
 	creating  int
+	outdated  int // of creating, those for earlier rounds
 	checking  int
+	owed      int   // of checking, those that somebody who waits counts on
+	doubt     bool  // a check has failed for those who wait
 	closing   int   // among conns
 	lately    int64 // see tick.go
 	ticking   bool
@@ -85,20 +89,19 @@ func New[T any](f Factory[T], cfg Config, opts ...Option) (*Pool[T], error) {
 		gates:   o.gates,
 		watch:   o.watch().At(o.key, ""),
 		backoff: newBackoff(),
-		epoch:   time.Now(),
+		epoch:   time.Now().Add(-1), // no time is zero
 		drained: make(chan struct{}),
 		max:     cfg.MaxSize,
 		minIdle: cfg.MinIdle,
 		wakeAt:  math.MaxInt64,
 	}
 	p.setTick()
-	p.life, p.end = context.WithCancel(context.Background()) //nolint:gosec // Close ends it
+	p.life, p.endRound = context.WithCancel(context.Background()) //nolint:gosec // Close ends it
 
 	p.mu.Lock()
 	p.timer = time.AfterFunc(math.MaxInt64, p.maintain)
-	var t told[T]
-	p.supply(context.Background(), p.look(), &t)
-	p.unlock(t)
+	p.supply(context.Background(), p.look(), &told[T]{}) // nobody waits yet
+	p.mu.Unlock()
 	p.unmeasure = o.otel.WatchPool(o.key, p.level)
 	return p, nil
 }
@@ -137,25 +140,29 @@ func (p *Pool[T]) acquire(ctx context.Context, patience patience) (Lease[T], err
 	}
 	at := p.ahead()
 	p.mu.Lock()
-	c := p.takeFresh()
+	c, began := p.takeFresh(), int64(0)
 	if c == nil {
-		return p.wait(ctx, patience, at)
+		var err error
+		if c, began, err = p.wait(ctx, patience, at); err != nil {
+			return Lease[T]{}, err
+		}
+	} else {
+		p.lend(c)
+		if len(p.idle) < p.minIdle && p.room() {
+			p.supply(ctx, p.look(), &told[T]{}) // nobody can be waiting
+		}
+		p.mu.Unlock()
 	}
-	p.lend(c)
-	if len(p.idle) < p.minIdle && p.room() {
-		var none told[T] // nobody can be waiting
-		p.supply(ctx, p.look(), &none)
-	}
-	p.mu.Unlock()
 	l := c.lease()
-	p.acquired(ctx, l, 0)
+	p.acquired(ctx, l, began)
 	return l, nil
 }
 
 // Do runs f with a connection. After a panic or Goexit of f the connection is
 // discarded. After an error it is kept, but checked before it is lent again:
 // unless the error is marked [policy.Permanent] or is a refusal, it may be the
-// connection's.
+// connection's. Where nothing is checked, with a negative CheckAfter or without
+// isHealthy, it is lent again as it is: use a [Lease] and its Discard there.
 func (p *Pool[T]) Do(ctx context.Context, f func(ctx context.Context, conn T) error) error {
 	l, err := p.Acquire(ctx)
 	if err != nil {
@@ -179,16 +186,17 @@ func (p *Pool[T]) Do(ctx context.Context, f func(ctx context.Context, conn T) er
 
 // Retire makes all connections of this moment leave, for new ones: credentials
 // were rotated, or the server is another now. Idle ones leave at once, those in
-// use when they are released, those being made when they are. reason is told
-// with each.
+// use when they are released. What is being made is given up, and what failed
+// before is forgotten: new ones are made at once. reason is told with each.
 func (p *Pool[T]) Retire(reason string) {
 	p.mu.Lock()
-	p.round++
-	p.note = reason
-	for _, c := range p.idle {
-		p.leave(c, departure{reason: policy.ReasonRetired, note: reason})
+	if p.closed {
+		p.mu.Unlock()
+		return
 	}
-	p.idle, p.stale = nil, 0
+	p.nextRound(departure{reason: policy.ReasonRetired, note: reason})
+	p.life, p.endRound = context.WithCancel(context.Background()) //nolint:gosec // the next round ends it
+	p.trouble = trouble{}
 	var t told[T]
 	p.supply(context.Background(), p.look(), &t)
 	p.unlock(t)

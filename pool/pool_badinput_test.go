@@ -6,6 +6,7 @@ import (
 	"net"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -72,6 +73,29 @@ func TestPermanentCreateErrorIsNotWaitedOut(t *testing.T) {
 		require.NotErrorIs(t, err, policy.ErrPoolExhausted)
 		require.ErrorIs(t, err, errBroken)
 		require.Less(t, time.Since(began), time.Second)
+	})
+}
+
+func TestPermanentErrorIsNotWaitedOutWhileOneIsBeingClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var bad atomic.Bool
+		w := &works{
+			create: func(context.Context, int) error {
+				if bad.Load() {
+					return policy.Permanent(errBroken)
+				}
+				return nil
+			},
+			close: func(*line) error { time.Sleep(time.Hour); return nil },
+		}
+		p := open(t, w, pool.Config{MaxSize: 2, MinIdle: -1, CloseTimeout: 20 * time.Second})
+		l := lease(t, p)
+		bad.Store(true)
+		l.Discard(nil)
+		began := time.Now()
+		_, err := p.Acquire(t.Context())
+		require.ErrorIs(t, err, errBroken)
+		require.Zero(t, time.Since(began))
 	})
 }
 

@@ -91,6 +91,16 @@ func lease(t *testing.T, p *pool.Pool[*line]) pool.Lease[*line] {
 	return l
 }
 
+// use leases a connection and gives it back, in a goroutine of the test.
+func use(t *testing.T, p *pool.Pool[*line]) {
+	t.Helper()
+	l, err := p.Acquire(t.Context())
+	if err != nil {
+		t.Error(err)
+	}
+	l.Release()
+}
+
 // diary is an observer that keeps what it is told.
 type diary struct {
 	mu  sync.Mutex

@@ -1,6 +1,7 @@
 package pool_test
 
 import (
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -39,7 +40,7 @@ func TestWaitsAreMeasuredInARushAndAfterIt(t *testing.T) {
 		time.Sleep(time.Second)
 		before := p.Stats().WaitTime
 		first := lease(t, p)
-		go func() { lease(t, p).Release() }()
+		go use(t, p)
 		synctest.Wait()
 		time.Sleep(1234567)
 		first.Release()
@@ -67,5 +68,31 @@ func TestNobodyIsTurnedAwayEarlyInARush(t *testing.T) {
 		callers.Wait()
 		s := p.Stats()
 		require.InDelta(t, 1000, s.Timeouts, 50, "of those who came at once, half are in time")
+	})
+}
+
+func TestWaitTimeNeverShrinks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := open(t, &works{}, pool.Config{MaxSize: 2})
+		var users sync.WaitGroup
+		for range 16 {
+			users.Go(func() {
+				for range 100 {
+					l := lease(t, p)
+					runtime.Gosched()
+					l.Release()
+				}
+			})
+		}
+		users.Go(func() {
+			var before time.Duration
+			for range 200 {
+				now := p.Stats().WaitTime
+				require.GreaterOrEqual(t, now, before)
+				before = now
+				runtime.Gosched()
+			}
+		})
+		users.Wait()
 	})
 }

@@ -58,8 +58,10 @@ func TestPoolLetsGoOfUnusedOnesButKeepsMinIdle(t *testing.T) {
 		require.Greater(t, p.Stats().Idle, 5)
 		time.Sleep(10 * time.Second)
 		require.Equal(t, 2, p.Stats().Idle)
+		made := p.Stats().Creates
 		time.Sleep(time.Hour)
 		require.Equal(t, 2, p.Stats().Idle)
+		require.Equal(t, made, p.Stats().Creates, "those two are the same")
 		require.Equal(t, p.Stats().Creates-2, p.Stats().Closes(policy.ReasonIdle))
 	})
 }

@@ -102,6 +102,30 @@ func TestPoolTrap11HungCheckIsPassedBy(t *testing.T) {
 	})
 }
 
+// Pool trap 11: a check does not end with the caller for whom it was begun.
+func TestPoolTrap11CheckOutlivesItsCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &works{check: func(ctx context.Context, _ *line) error {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(time.Second):
+				return nil
+			}
+		}}
+		p := open(t, w, pool.Config{MaxSize: 1})
+		time.Sleep(2 * time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		_, err := p.Acquire(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		time.Sleep(2 * time.Second)
+		s := p.Stats()
+		require.Zero(t, s.Closes(policy.ReasonUnhealthy))
+		require.Equal(t, 1, s.Idle)
+	})
+}
+
 // Pool trap 12: what is missing of MinIdle is made at once.
 func TestPoolTrap12MinIdleIsRefilledAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

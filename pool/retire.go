@@ -15,10 +15,23 @@ type departure struct {
 	cause  context.Context // of it; nil: none
 }
 
+// nextRound lets go of the idle connections and of those being made; the others
+// leave when they come back. Who waits counts on none of them.
+func (p *Pool[T]) nextRound(d departure) {
+	p.round++
+	p.endRound()
+	p.note = d.note
+	p.outdated, p.owed = p.creating, 0
+	for _, c := range p.idle {
+		p.leave(c, d)
+	}
+	p.idle, p.stale = nil, 0
+}
+
 // leave closes a connection in the background. It counts until it is closed, or
 // the time for that is over. Whoever held it has taken it out of idle.
 func (p *Pool[T]) leave(c *conn[T], d departure) {
-	c.state = onLeave
+	c.state = left
 	p.closing++
 	p.count.left(d.reason)
 	if d.cause == nil {
@@ -27,25 +40,30 @@ func (p *Pool[T]) leave(c *conn[T], d departure) {
 	go p.dispose(c, d, c.leases.Load() > 0)
 }
 
+// dispose tells of the departure while the connection still counts: when Close
+// returns, all is told.
 func (p *Pool[T]) dispose(c *conn[T], d departure, reused bool) {
+	defer p.countOut(c)
 	began := p.now()
 	err := p.closeValue(c.value)
-	p.mu.Lock()
-	now := p.look()
-	p.closing--
-	p.remove(c)
-	var t told[T]
-	p.supply(p.cause(), now, &t)
-	p.unlock(t)
-
 	if d.err == nil {
 		d.err = err
 	}
 	p.watch.Note(d.cause, policy.Decision{
 		Action: policy.ActionRetire, Reason: d.reason, Note: d.note, Err: d.err,
 		Age: age(c.created, began), Reused: reused,
-		Began: p.epoch.Add(time.Duration(began)), Took: time.Duration(now - began),
+		Began: p.epoch.Add(time.Duration(began)), Took: time.Duration(p.now() - began),
 	})
+}
+
+// countOut makes room for another.
+func (p *Pool[T]) countOut(c *conn[T]) {
+	p.mu.Lock()
+	p.closing--
+	p.remove(c)
+	var t told[T]
+	p.supply(p.longestWaiting(), p.look(), &t)
+	p.unlock(t)
 }
 
 // closeValue closes a connection within its time.

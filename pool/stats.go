@@ -18,11 +18,11 @@ type Stats struct {
 
 	Acquires uint64        // connections lent
 	Waits    uint64        // of them, to callers who had to wait
-	WaitTime time.Duration // that these waited in all
+	WaitTime time.Duration // that these waited in all, without those who got none
 	Timeouts uint64        // callers whose time was up first
 
-	Creates        uint64 // connections made
-	CreateFailures uint64 // that could not be made, or a gate refused
+	Creates        uint64 // connections made in time
+	CreateFailures uint64 // that could not be, came too late, were given up by Retire or Close, or a gate refused
 	StaleReleases  uint64 // leases ended more than once
 	Leaked         uint64 // leases that were out for longer than LeakAfter
 

@@ -13,7 +13,7 @@ func (p *Pool[T]) supply(cause context.Context, now int64, t *told[T]) {
 	if p.closed {
 		return
 	}
-	for p.waiting.len > p.checking && len(p.idle) > 0 {
+	for p.waiting.len > p.owed && len(p.idle) > 0 {
 		if c := p.takeFresh(); c != nil {
 			w := p.waiting.first
 			p.hand(c, w, now)
@@ -30,9 +30,15 @@ func (p *Pool[T]) supply(cause context.Context, now int64, t *told[T]) {
 	}
 }
 
-// wanted is how many more are to be made, if positive.
+// wanted is how many more are to be made, if positive. Where a check has failed,
+// those who wait do not count on the others: they may be as dead.
 func (p *Pool[T]) wanted() int {
-	return p.waiting.len - p.waiting.forIdle + p.minIdle - len(p.idle) - p.checking - p.creating
+	callers := p.waiting.len - p.waiting.forIdle
+	missing := callers + p.minIdle - len(p.idle) - p.checking
+	if p.doubt {
+		missing = max(missing, callers)
+	}
+	return max(missing, callers-p.owed-len(p.idle)) - (p.creating - p.outdated)
 }
 
 // mayCreate reports whether one more may be made now. If it only has to wait for
@@ -66,13 +72,13 @@ func (p *Pool[T]) dismissForIdle(cause context.Context, now int64, t *told[T]) {
 		}
 		w = earlier
 	}
-	if dismissed && p.creating == 0 && p.mayCreate(now) {
+	if dismissed && p.creating == p.outdated && p.mayCreate(now) {
 		p.startCreate(cause)
 	}
 }
 
-// cause is the request that has waited longest, or none.
-func (p *Pool[T]) cause() context.Context {
+// longestWaiting is the context of the caller who came first, or none.
+func (p *Pool[T]) longestWaiting() context.Context {
 	if w := p.waiting.first; w != nil {
 		return w.ctx
 	}

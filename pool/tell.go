@@ -20,9 +20,20 @@ func (p *Pool[T]) acquired(ctx context.Context, l Lease[T], began int64) {
 	if p.cfg.LeakAfter > 0 {
 		p.track(ctx, l)
 	}
-	if !p.watch.Wants(ctx) {
-		return
+	if p.watch.Wants(ctx) {
+		p.tellAcquired(ctx, l, began)
 	}
+}
+
+// tellAcquired gives the connection back if an observer panics or ends the
+// goroutine, for then its caller does not get it.
+func (p *Pool[T]) tellAcquired(ctx context.Context, l Lease[T], began int64) {
+	done := false
+	defer func() {
+		if !done {
+			l.Release()
+		}
+	}()
 	now := p.now()
 	if began == 0 {
 		began = now
@@ -34,6 +45,7 @@ func (p *Pool[T]) acquired(ctx context.Context, l Lease[T], began int64) {
 		Began: p.epoch.Add(time.Duration(began)), Took: time.Duration(now - began),
 		Limit: s.MaxSize, InFlight: s.Active, Queued: s.Waiting,
 	})
+	done = true
 }
 
 func (p *Pool[T]) refused(ctx context.Context, err *policy.Error, began int64) {

@@ -7,12 +7,13 @@ import (
 	"github.com/magnetar-go/magnetar/policy"
 )
 
-// wait takes a place in the queue. mu is held, and is let go.
-func (p *Pool[T]) wait(ctx context.Context, patience patience, at int64) (Lease[T], error) {
-	began := p.lookAt(at)
+// wait takes a place in the queue; it returns what the caller is lent, and when
+// it came. mu is held, and is let go.
+func (p *Pool[T]) wait(ctx context.Context, patience patience, at int64) (c *conn[T], began int64, err error) {
+	began = p.lookAt(at)
 	if p.closed {
 		p.mu.Unlock()
-		return Lease[T]{}, p.refuse(ctx, policy.ReasonClosed, began)
+		return nil, began, p.refuse(ctx, policy.ReasonClosed, began)
 	}
 	w := p.newWaiter()
 	w.ctx, w.began, w.patience = ctx, began, patience
@@ -26,7 +27,7 @@ func (p *Pool[T]) wait(ctx context.Context, patience patience, at int64) (Lease[
 		p.leaveQueue(w)
 		p.keep(w)
 		p.unlock(t)
-		return Lease[T]{}, p.refuse(ctx, policy.ReasonTooManyWaiters, began)
+		return nil, began, p.refuse(ctx, policy.ReasonTooManyWaiters, began)
 	}
 	if at := p.patienceEnds(w); at < p.wakeAt {
 		p.wake(at, began)
@@ -34,17 +35,15 @@ func (p *Pool[T]) wait(ctx context.Context, patience patience, at int64) (Lease[
 	p.unlock(t)
 
 	if !w.await() && p.quit(w) {
-		return Lease[T]{}, p.gaveUp(ctx, began)
+		return nil, began, p.gaveUp(ctx, began)
 	}
 	switch {
 	case w.err != nil:
-		return Lease[T]{}, w.err
+		return nil, began, w.err
 	case w.why != "":
-		return Lease[T]{}, p.refuse(ctx, w.why, began)
+		return nil, began, p.refuse(ctx, w.why, began)
 	}
-	l := w.conn.lease()
-	p.acquired(ctx, l, began)
-	return l, nil
+	return w.conn, began, nil
 }
 
 // await reports whether the waiter was told its outcome, or its caller is gone.
@@ -107,10 +106,15 @@ func (p *Pool[T]) dismiss(w *waiter[T], why policy.Reason, t *told[T]) {
 
 func (p *Pool[T]) leaveQueue(w *waiter[T]) {
 	p.waiting.remove(w)
+	p.owed = min(p.owed, p.waiting.len)
 	if p.waiting.len == 0 {
 		p.crowded.Store(false)
+		p.doubt = false
 	}
 }
+
+// maxSpare is how many waiters are kept to be used again.
+const maxSpare = 1024
 
 func (p *Pool[T]) newWaiter() *waiter[T] {
 	w := p.spare
@@ -118,12 +122,17 @@ func (p *Pool[T]) newWaiter() *waiter[T] {
 		return &waiter[T]{ready: make(chan struct{}, 1)}
 	}
 	p.spare, w.next = w.next, nil
+	p.spares--
 	return w
 }
 
 // keep puts aside a waiter that nobody looks at any more.
 func (p *Pool[T]) keep(w *waiter[T]) {
+	if p.spares == maxSpare {
+		return
+	}
 	w.ctx, w.conn, w.why, w.err = nil, nil, "", nil
 	w.next = p.spare
 	p.spare = w
+	p.spares++
 }

@@ -16,7 +16,7 @@ var (
 	errEndedGoroutine = errors.New("it called runtime.Goexit")
 )
 
-// panicError is a panic of a factory's method.
+// panicError is a panic of the user's code.
 type panicError struct{ value any }
 
 func (e *panicError) Error() string { return fmt.Sprintf("it panicked: %v", e.value) }
@@ -67,6 +67,12 @@ func within[V any](ctx context.Context, f func(context.Context) (V, error), late
 		var none V
 		return none, errHangs
 	}
+}
+
+// broken reports whether err is of code that did not return in order.
+func broken(err error) bool {
+	_, panicked := errors.AsType[*panicError](err)
+	return panicked || errors.Is(err, errEndedGoroutine)
 }
 
 // run is [within] for what makes nothing.
