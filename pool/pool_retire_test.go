@@ -2,6 +2,7 @@ package pool_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -65,7 +66,7 @@ func TestRetireForgetsFailures(t *testing.T) {
 func TestFailuresForAnEarlierRoundFailNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &works{create: func(ctx context.Context, id int) error {
-			if id == 0 {
+			if id < 2 {
 				<-ctx.Done()
 				return policy.Permanent(errBroken)
 			}
@@ -74,9 +75,18 @@ func TestFailuresForAnEarlierRoundFailNobody(t *testing.T) {
 		p := open(t, w, pool.Config{MaxSize: 2, MinIdle: -1})
 		time.AfterFunc(time.Second, func() { p.Retire("credentials rotated") })
 		began := time.Now()
+		var early sync.WaitGroup
+		early.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+			defer cancel()
+			if _, err := p.Acquire(ctx); errors.Is(err, errBroken) || !errors.Is(err, policy.ErrPoolExhausted) {
+				t.Error(err)
+			}
+		})
 		lease(t, p).Release()
+		early.Wait()
 		require.Equal(t, 2*time.Second, time.Since(began))
-		require.Equal(t, uint64(1), p.Stats().CreateFailures)
+		require.Equal(t, uint64(2), p.Stats().CreateFailures)
 	})
 }
 
@@ -130,14 +140,11 @@ func TestLifetimeOfThoseMadeLaterIsExact(t *testing.T) {
 
 func TestCloseHasToldEverything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for range 200 {
-			var d diary
-			p, err := pool.New(&works{}, pool.Config{MaxSize: 4, MinIdle: 4}, pool.WithTelemetry(nil), pool.WithObserver(&d))
-			require.NoError(t, err)
-			synctest.Wait()
-			require.NoError(t, p.Close(t.Context()))
-			require.Len(t, d.of(policy.ActionRetire), 4)
-		}
+		var d diary
+		slow := policy.ObserverFunc(func(context.Context, policy.Decision) { time.Sleep(time.Second) })
+		p := open(t, &works{}, pool.Config{MaxSize: 4, MinIdle: 4}, pool.WithObserver(slow), pool.WithObserver(&d))
+		require.NoError(t, p.Close(t.Context()))
+		require.Len(t, d.of(policy.ActionRetire), 4)
 	})
 }
 

@@ -70,6 +70,23 @@ func TestOneDeadConnectionIsReplacedByOne(t *testing.T) {
 	})
 }
 
+func TestAFailedCheckIsForgottenOnceNobodyWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &works{check: func(_ context.Context, l *line) error {
+			if l.id == 0 {
+				return errBroken
+			}
+			return nil
+		}}
+		p := open(t, w, pool.Config{MinIdle: -1})
+		for range 3 {
+			hold(t, p, 1)
+			time.Sleep(5 * time.Second)
+		}
+		require.Len(t, w.lines(), 2)
+	})
+}
+
 func TestWhatIsFreshIsTakenFromBeneathASuspect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := open(t, &works{check: hangs}, pool.Config{MaxSize: 2, MinIdle: 2})

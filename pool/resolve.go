@@ -86,6 +86,8 @@ func (tgt *target) look(cause context.Context, at moment) (*lookup, error) {
 	switch {
 	case r.looking != nil:
 		return r.looking, nil
+	case tgt.transport.life.Err() != nil:
+		return nil, closedError(tgt.name)
 	case r.err != nil && at.since(r.at) < tgt.transport.cfg.MinRefresh:
 		return nil, tgt.noEndpoint(r.err, tgt.transport.cfg.MinRefresh-at.since(r.at))
 	}
