@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -108,8 +109,14 @@ func validateBase(base *http.Transport) error {
 	return f.Err()
 }
 
+// What makes a dead connection known that carries nothing, or only waits.
+const (
+	pingAfter   = 15 * time.Second
+	pingTimeout = 5 * time.Second
+)
+
 // prepared is a copy of base with which TLS sessions are resumed over all
-// generations.
+// generations, and quiet HTTP/2 connections are pinged.
 func (t *Transport) prepared(base *http.Transport) *http.Transport {
 	base = base.Clone()
 	if base.TLSClientConfig == nil {
@@ -118,6 +125,11 @@ func (t *Transport) prepared(base *http.Transport) *http.Transport {
 	if base.TLSClientConfig.ClientSessionCache == nil {
 		base.TLSClientConfig.ClientSessionCache = t.sessions
 	}
+	if base.HTTP2 == nil {
+		base.HTTP2 = new(http.HTTP2Config)
+	}
+	base.HTTP2.SendPingTimeout = cmp.Or(base.HTTP2.SendPingTimeout, pingAfter)
+	base.HTTP2.PingTimeout = cmp.Or(base.HTTP2.PingTimeout, pingTimeout)
 	return base
 }
 
