@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"math"
 	"time"
 
@@ -96,25 +97,17 @@ func (c Config) Validate() error {
 }
 
 func (c Config) withDefaults() Config {
-	c.MaxSize = orDefault(c.MaxSize, 10)
-	c.MinIdle = max(0, orDefault(c.MinIdle, min(2, c.MaxSize)))
-	c.IdleTimeout = orDefault(c.IdleTimeout, 5*time.Minute)
-	c.MaxLifetime = orDefault(c.MaxLifetime, 30*time.Minute)
-	c.LifetimeJitter = max(0, orDefault(c.LifetimeJitter, 0.1))
-	c.AcquireTimeout = orDefault(c.AcquireTimeout, 30*time.Second)
-	c.CreateTimeout = orDefault(c.CreateTimeout, 10*time.Second)
-	c.MaxCreating = orDefault(c.MaxCreating, 4)
-	c.CheckAfter = orDefault(c.CheckAfter, time.Second)
-	c.CheckTimeout = orDefault(c.CheckTimeout, 2*time.Second)
-	c.CloseTimeout = orDefault(c.CloseTimeout, 5*time.Second)
-	c.MaintainEvery = orDefault(c.MaintainEvery, time.Second)
+	c.MaxSize = cmp.Or(c.MaxSize, 10)
+	c.MinIdle = max(0, cmp.Or(c.MinIdle, min(2, c.MaxSize)))
+	c.IdleTimeout = cmp.Or(c.IdleTimeout, 5*time.Minute)
+	c.MaxLifetime = cmp.Or(c.MaxLifetime, 30*time.Minute)
+	c.LifetimeJitter = max(0, cmp.Or(c.LifetimeJitter, 0.1))
+	c.AcquireTimeout = cmp.Or(c.AcquireTimeout, 30*time.Second)
+	c.CreateTimeout = cmp.Or(c.CreateTimeout, 10*time.Second)
+	c.MaxCreating = cmp.Or(c.MaxCreating, 4)
+	c.CheckAfter = cmp.Or(c.CheckAfter, time.Second)
+	c.CheckTimeout = cmp.Or(c.CheckTimeout, 2*time.Second)
+	c.CloseTimeout = cmp.Or(c.CloseTimeout, 5*time.Second)
+	c.MaintainEvery = cmp.Or(c.MaintainEvery, time.Second)
 	return c
-}
-
-func orDefault[V comparable](v, def V) V {
-	var zero V
-	if v == zero {
-		return def
-	}
-	return v
 }

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"cmp"
 	"math"
 	"strings"
 	"time"
@@ -126,22 +127,22 @@ func DefaultTransport() TransportConfig {
 }
 
 func (c TransportConfig) withDefaults() TransportConfig {
-	c.MaxLifetime = orDefault(c.MaxLifetime, 30*time.Minute)
-	c.LifetimeJitter = orDefault(c.LifetimeJitter, 0.1)
-	c.DrainTimeout = orDefault(c.DrainTimeout, 10*time.Minute)
-	c.MaxWaiting = orDefault(c.MaxWaiting, 1000)
-	c.AcquireTimeout = orDefault(c.AcquireTimeout, 30*time.Second)
-	c.MaxTargets = orDefault(c.MaxTargets, 10_000)
-	c.TargetIdle = orDefault(c.TargetIdle, 5*time.Minute)
-	c.Refresh = orDefault(c.Refresh, 30*time.Second)
+	c.MaxLifetime = cmp.Or(c.MaxLifetime, 30*time.Minute)
+	c.LifetimeJitter = cmp.Or(c.LifetimeJitter, 0.1)
+	c.DrainTimeout = cmp.Or(c.DrainTimeout, 10*time.Minute)
+	c.MaxWaiting = cmp.Or(c.MaxWaiting, 1000)
+	c.AcquireTimeout = cmp.Or(c.AcquireTimeout, 30*time.Second)
+	c.MaxTargets = cmp.Or(c.MaxTargets, 10_000)
+	c.TargetIdle = cmp.Or(c.TargetIdle, 5*time.Minute)
+	c.Refresh = cmp.Or(c.Refresh, 30*time.Second)
 	if c.MinRefresh == 0 {
 		c.MinRefresh = time.Second
 		if c.Refresh > 0 {
 			c.MinRefresh = min(c.MinRefresh, c.Refresh)
 		}
 	}
-	c.ResolveTimeout = orDefault(c.ResolveTimeout, 5*time.Second)
-	c.PanicThreshold = orDefault(c.PanicThreshold, 0.5)
+	c.ResolveTimeout = cmp.Or(c.ResolveTimeout, 5*time.Second)
+	c.PanicThreshold = cmp.Or(c.PanicThreshold, 0.5)
 	if c.Outlier != nil {
 		o := c.Outlier.withDefaults()
 		c.Outlier = &o
@@ -154,23 +155,23 @@ func (c TransportConfig) withDefaults() TransportConfig {
 }
 
 func (o OutlierConfig) withDefaults() OutlierConfig {
-	o.Consecutive = orDefault(o.Consecutive, 5)
-	o.Interval = orDefault(o.Interval, 10*time.Second)
-	o.StdevFactor = orDefault(o.StdevFactor, 1.9)
-	o.MinEndpoints = orDefault(o.MinEndpoints, 3)
-	o.MinRequests = orDefault(o.MinRequests, 50)
+	o.Consecutive = cmp.Or(o.Consecutive, 5)
+	o.Interval = cmp.Or(o.Interval, 10*time.Second)
+	o.StdevFactor = cmp.Or(o.StdevFactor, 1.9)
+	o.MinEndpoints = cmp.Or(o.MinEndpoints, 3)
+	o.MinRequests = cmp.Or(o.MinRequests, 50)
 	const base, longest = 30 * time.Second, 5 * time.Minute
-	o.BaseEjection = orDefault(o.BaseEjection, min(base, orDefault(o.MaxEjection, base)))
-	o.MaxEjection = orDefault(o.MaxEjection, max(longest, o.BaseEjection))
-	o.MaxEjected = orDefault(o.MaxEjected, defaultMaxEjected)
+	o.BaseEjection = cmp.Or(o.BaseEjection, min(base, cmp.Or(o.MaxEjection, base)))
+	o.MaxEjection = cmp.Or(o.MaxEjection, max(longest, o.BaseEjection))
+	o.MaxEjected = cmp.Or(o.MaxEjected, defaultMaxEjected)
 	return o
 }
 
 func (p ProbeConfig) withDefaults() ProbeConfig {
-	p.Interval = orDefault(p.Interval, 10*time.Second)
-	p.Timeout = orDefault(p.Timeout, min(2*time.Second, p.Interval))
-	p.Unhealthy = orDefault(p.Unhealthy, 3)
-	p.Healthy = orDefault(p.Healthy, 2)
+	p.Interval = cmp.Or(p.Interval, 10*time.Second)
+	p.Timeout = cmp.Or(p.Timeout, min(2*time.Second, p.Interval))
+	p.Unhealthy = cmp.Or(p.Unhealthy, 3)
+	p.Healthy = cmp.Or(p.Healthy, 2)
 	return p
 }
 
