@@ -19,7 +19,7 @@ import (
 
 // Pool trap 9: jitter is drawn once per connection, or a busy pool draws until it
 // is the least.
-func TestPoolTrap9LifetimesAreSpread(t *testing.T) {
+func TestPoolTrap09LifetimesAreSpread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n, life, jitter = 100, 100 * time.Second, 0.5
 		w := &works{}

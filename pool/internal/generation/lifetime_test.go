@@ -20,7 +20,7 @@ import (
 )
 
 // Pool trap 5.
-func TestPoolTrap5CallersRequestIsNeverChanged(t *testing.T) {
+func TestPoolTrap05CallersRequestIsNeverChanged(t *testing.T) {
 	u := newUpstream(t, "h1", remote)
 	s := New(Config{Base: u.base(), Address: u.address(), MaxLifetime: time.Nanosecond})
 	header := http.Header{"X-Own": {"1"}, "Connection": {"keep-alive"}}
@@ -40,7 +40,7 @@ func TestPoolTrap5CallersRequestIsNeverChanged(t *testing.T) {
 }
 
 // Pool trap 6: net/http looks at its own copy of a request with a body.
-func TestPoolTrap6RequestWithBodyRetiresAnOldConnection(t *testing.T) {
+func TestPoolTrap06RequestWithBodyRetiresAnOldConnection(t *testing.T) {
 	for _, kind := range []string{"h1", "h1+tls", "h2"} {
 		t.Run(kind, func(t *testing.T) {
 			u, seen := newUpstream(t, kind, remote), new(recorder)
@@ -56,7 +56,7 @@ func TestPoolTrap6RequestWithBodyRetiresAnOldConnection(t *testing.T) {
 }
 
 // Pool trap 7.
-func TestPoolTrap7UpgradeKeepsItsHeaderAndItsConnection(t *testing.T) {
+func TestPoolTrap07UpgradeKeepsItsHeaderAndItsConnection(t *testing.T) {
 	u := newUpstream(t, "h1", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Upgrade") == "" {
 			return
@@ -92,7 +92,7 @@ func TestPoolTrap7UpgradeKeepsItsHeaderAndItsConnection(t *testing.T) {
 }
 
 // Pool trap 8.
-func TestPoolTrap8ServerThatIgnoresCloseIsLeft(t *testing.T) {
+func TestPoolTrap08ServerThatIgnoresCloseIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, seen := newMemory(), new(recorder)
 		defer m.Close()
@@ -131,7 +131,7 @@ func answerForEver(nc net.Conn) {
 }
 
 // Pool trap 9: drawn at every look, the earliest expiry would win.
-func TestPoolTrap9ExpiryIsDrawnOnce(t *testing.T) {
+func TestPoolTrap09ExpiryIsDrawnOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, seen := newMemory(), new(recorder)
 		s := New(Config{

@@ -111,7 +111,7 @@ func drained(resp *http.Response, err error, size int) error {
 
 // Pool trap 4, and 1: no request fails for the age of a connection, and none is
 // left open.
-func TestPoolTrap4LifetimeFailsNoRequestAndLeaksNoConnection(t *testing.T) {
+func TestPoolTrap04LifetimeFailsNoRequestAndLeaksNoConnection(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"h1", "h1+tls", "h2", "h2c"} {
 		t.Run(kind, func(t *testing.T) {
@@ -132,7 +132,7 @@ func TestPoolTrap4LifetimeFailsNoRequestAndLeaksNoConnection(t *testing.T) {
 }
 
 // Pool trap 1.
-func TestPoolTrap1RotationUnderLoadLeaksNoConnection(t *testing.T) {
+func TestPoolTrap01RotationUnderLoadLeaksNoConnection(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"h1", "h1+tls", "h2"} {
 		t.Run(kind, func(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 
 // Pool trap 2: a request that comes late to a generation has net/http keep
 // connections again.
-func TestPoolTrap2LateRequestLeavesNoConnection(t *testing.T) {
+func TestPoolTrap02LateRequestLeavesNoConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
 		release := make(chan struct{})
@@ -52,7 +52,7 @@ func request(t *testing.T, url string) *http.Request {
 }
 
 // Pool trap 3.
-func TestPoolTrap3DialThatEndsAfterItsGenerationIsClosed(t *testing.T) {
+func TestPoolTrap03DialThatEndsAfterItsGenerationIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
 		m.before = func(context.Context) { time.Sleep(200 * time.Millisecond) } // deaf to its context
