@@ -486,7 +486,7 @@ func TestLimitThatFindsItselfIsKeptWhenItsQueueChanges(t *testing.T) {
 		c := policy.NewConcurrency(policy.ConcurrencyConfig{})
 		load{limit: c, slots: 64, mean: 10 * time.Millisecond, times: 2}.run(5 * time.Second)
 		found := c.Stats().Limit
-		require.Greater(t, found, 40)
+		require.Greater(t, found, 20, "it begins there")
 		require.NoError(t, c.Update(policy.ConcurrencyConfig{MaxQueue: 1, MaxWait: time.Minute}))
 		require.Equal(t, found, c.Stats().Limit)
 		hold(t, c, found)
