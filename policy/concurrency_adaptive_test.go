@@ -112,22 +112,32 @@ func TestWaitUnderALimitThatFindsItselfIsBounded(t *testing.T) {
 func TestColdStartRefusesAlmostNobody(t *testing.T) {
 	// Far more slots than the limit begins with cost a little more, until a first
 	// call has ended.
-	for slots, most := range map[int]float64{8: 0.01, 32: 0.01, 64: 0.03} {
+	for slots, most := range map[int]float64{8: 0.01, 32: 0.01, 64: 0.02} {
 		t.Run(fmt.Sprint(slots, " slots"), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var begun atomic.Int64
-				l := load{limit: policy.NewConcurrency(policy.ConcurrencyConfig{}), slots: slots, mean: 20 * time.Millisecond, times: 0.8}
-				l.slow = func(time.Time) time.Duration {
-					if begun.Add(1) <= int64(slots) {
-						return 80 * time.Millisecond
-					}
-					return 0
-				}
-				calls, _, refused := l.run(20 * time.Second)
-				require.Less(t, float64(refused)/float64(calls), most)
-			})
+			var calls, refused int
+			for range 4 { // one alone may be unlucky
+				synctest.Test(t, func(t *testing.T) {
+					c, r := coldStart(slots)
+					calls, refused = calls+c, refused+r
+				})
+			}
+			require.Less(t, float64(refused)/float64(calls), most)
 		})
 	}
+}
+
+// coldStart is the first 20 s of a server whose first calls are slow.
+func coldStart(slots int) (calls, refused int) {
+	var begun atomic.Int64
+	l := load{limit: policy.NewConcurrency(policy.ConcurrencyConfig{}), slots: slots, mean: 20 * time.Millisecond, times: 0.8}
+	l.slow = func(time.Time) time.Duration {
+		if begun.Add(1) <= int64(slots) {
+			return 80 * time.Millisecond
+		}
+		return 0
+	}
+	calls, _, refused = l.run(20 * time.Second)
+	return calls, refused
 }
 
 // Inbound trap 27: everything stands still for a moment.
