@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -79,6 +80,7 @@ func NewQuota(cfg policy.RateLimiterConfig, key KeyFunc, opts ...Option) (*Quota
 		q.ledger, grain = newLedger(q.plan.Load), time.Nanosecond
 	}
 	q.plan.Store(newPlan(limits, grain, q.ledger.now()))
+	policy.Watch(policy.Observers(s.observers...), q, (*Quota).statuses)
 	return q, nil
 }
 
@@ -128,6 +130,18 @@ type QuotaStats struct {
 	Bypassed  uint64 // requests let through because the shared store did not answer
 	EmptyKeys uint64 // requests without a key, whatever became of them
 	Shared    uint64 // requests counted in shared buckets, there being too many keys
+}
+
+// statuses yields each limit, and how many keys it is counted for.
+func (q *Quota) statuses() iter.Seq[policy.Status] {
+	return func(yield func(policy.Status) bool) {
+		keys := q.Stats().Keys
+		for _, l := range q.plan.Load().source {
+			if !yield(policy.Status{Policy: policy.PolicyQuota, Key: l.name, Limit: l.cfg.Limit, Per: l.per(), Keys: keys}) {
+				return
+			}
+		}
+	}
 }
 
 // Stats returns the figures of one moment.

@@ -39,6 +39,7 @@ func Shed(cfg policy.ConcurrencyConfig, opts ...Option) func(http.Handler) http.
 type Shedder struct {
 	settings settings
 	observer policy.Observer
+	results  policy.ResultObserver
 	main     *policy.Concurrency
 	health   *policy.Concurrency
 	streams  *policy.Concurrency
@@ -60,6 +61,9 @@ func NewShedder(cfg policy.ConcurrencyConfig, opts ...Option) (*Shedder, error) 
 	s.main = newMainLane(s.settings.tried(cfg), s.observer)
 	s.health = newHealthLane(s.observer)
 	s.streams = newStreamLane(s.settings.lanes.maxStreams())
+	watched := policy.Observers(s.settings.observers...)
+	s.results = policy.ResultObservers(watched)
+	policy.Watch(watched, s, (*Shedder).statuses)
 	return s, nil
 }
 

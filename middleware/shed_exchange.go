@@ -19,6 +19,7 @@ type exchange struct {
 	req     *http.Request   // as it came
 	told    context.Context // in which decisions are told; ends with the request's
 	rc      io.ReadCloser   // the request's body
+	began   time.Time       // the handler; zero where nobody wants to know
 
 	mu sync.Mutex
 	// Guarded by mu:
@@ -42,9 +43,13 @@ func (x *exchange) serve(next http.Handler, r *http.Request) {
 	if x.sampled && r.Body != nil && r.Body != http.NoBody {
 		r = x.watching(r)
 	}
+	if x.shedder.results != nil {
+		x.began = time.Now()
+	}
 	outcome := policy.Ignored // of a panic and a runtime.Goexit
 	defer func() {
 		carryOver(x.req, r)
+		x.tellResult(outcome)
 		x.end(outcome)
 	}()
 	next.ServeHTTP(standIn((*writer)(x)), r)
@@ -74,6 +79,25 @@ func (x *exchange) outcome() policy.Outcome {
 		return policy.Failure
 	}
 	return policy.Success
+}
+
+// tellResult tells how the request ended to those who want to know of each. How
+// long a stream took says nothing.
+func (x *exchange) tellResult(o policy.Outcome) {
+	if x.began.IsZero() || !x.counted() {
+		return
+	}
+	now := time.Now()
+	x.shedder.results.ObserveResult(x.told, policy.Result{
+		Policy: policy.PolicyShed, Route: x.req.Pattern, Ended: now, Took: now.Sub(x.began), Outcome: o,
+	})
+}
+
+// counted reports whether the request is in the main lane still.
+func (x *exchange) counted() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.sampled && !x.dropped
 }
 
 // end gives back what the request holds.

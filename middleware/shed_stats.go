@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"iter"
 	"sync/atomic"
 
 	"github.com/magnetar-go/magnetar/policy"
@@ -28,6 +29,13 @@ func (s *Shedder) Stats() ShedderStats {
 		Stayed:   s.figures.stayed.Load(),
 		Stalls:   s.figures.stalls.Load(),
 		Draining: s.draining.Load(),
+	}
+}
+
+// statuses yields how the lanes stand.
+func (s *Shedder) statuses() iter.Seq[policy.Status] {
+	return func(yield func(policy.Status) bool) {
+		_ = yield(s.main.Status()) && yield(s.health.Status()) && yield(s.streams.Status())
 	}
 }
 

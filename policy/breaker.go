@@ -40,6 +40,7 @@ func NewCircuitBreaker(cfg CircuitBreakerConfig, opts ...Option) *CircuitBreaker
 	must("CircuitBreakerConfig", cfg.Validate())
 	b := &CircuitBreaker{cfg: cfg.withDefaults(), opts: newOptions(opts)}
 	b.epoch.Store(newClosed(&b.cfg, 1))
+	show(b.opts.watch.observer, b, (*CircuitBreaker).Status)
 	return b
 }
 

@@ -35,3 +35,13 @@ func (b *CircuitBreaker) Stats() CircuitBreakerStats {
 	}
 	return s
 }
+
+// Status returns how the breaker stands, in the words common to all policies.
+func (b *CircuitBreaker) Status() Status {
+	s := b.Stats()
+	return Status{
+		Policy: PolicyBreaker, Key: b.opts.key, State: s.State.String(), Forced: s.Forced,
+		Calls: s.Calls, Failures: max(s.Failures, s.FailuresInARow), Slow: s.Slow,
+		Trials: s.Trials, RetryAfter: s.RetryAfter,
+	}
+}

@@ -52,6 +52,7 @@ func NewConcurrency(cfg ConcurrencyConfig, opts ...Option) *Concurrency {
 	}
 	c.bulkhead.Cap(cfg.MaxQueue, cfg.MaxWait)
 	c.told.Store(int64(c.bulkhead.Limit()))
+	show(o.watch.observer, c, (*Concurrency).Status)
 	return c
 }
 
@@ -162,6 +163,12 @@ func (c *Concurrency) Stats() ConcurrencyStats {
 		Refused:  c.refused.Load(),
 		Canceled: c.canceled.Load(),
 	}
+}
+
+// Status returns how the limit stands, in the words common to all policies.
+func (c *Concurrency) Status() Status {
+	o := c.bulkhead.Occupancy()
+	return Status{Policy: c.name, Key: c.key, Limit: c.bulkhead.Limit(), InFlight: o.InFlight(), Queued: o.Queued()}
 }
 
 // Idle reports whether nobody is in flight and nobody waits.

@@ -39,12 +39,14 @@ func NewRateLimiter(cfg RateLimiterConfig, opts ...Option) *RateLimiter {
 	must("RateLimiterConfig", cfg.Validate())
 	cfg = cfg.withDefaults()
 	o := newOptions(opts)
-	return &RateLimiter{
+	r := &RateLimiter{
 		maxWait:  max(0, cfg.MaxWait),
 		key:      o.key,
 		watch:    o.watch,
 		schedule: startEngine(cfg, time.Now(), 0),
 	}
+	show(o.watch.observer, r, (*RateLimiter).Status)
+	return r
 }
 
 // PerSecond returns a limiter of n a second, at once if they come at once. It
@@ -139,6 +141,12 @@ func (r *RateLimiter) Stats() RateLimiterStats {
 		Refused:  r.refused,
 		Canceled: r.canceled,
 	}
+}
+
+// Status returns how the limiter stands, in the words common to all policies.
+func (r *RateLimiter) Status() Status {
+	s := r.Stats()
+	return Status{Policy: PolicyRateLimit, Key: r.key, Limit: s.Limit, Per: s.Per, Queued: s.Waiting}
 }
 
 // Idle reports whether a new limiter of the same limit would do the same as

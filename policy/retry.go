@@ -28,8 +28,14 @@ func NewRetry(cfg RetryConfig, opts ...Option) *Retry {
 	r := &Retry{cfg: cfg.withDefaults(), opts: newOptions(opts)}
 	if cfg.Budget != nil {
 		r.budget = NewBudget(*cfg.Budget)
+		show(r.opts.watch.observer, r, (*Retry).status)
 	}
 	return r
+}
+
+// status is that of the budget, the only state there is.
+func (r *Retry) status() Status {
+	return Status{Policy: PolicyRetry, Key: r.opts.key, Tokens: r.budget.Tokens()}
 }
 
 // Do runs op until it succeeds or is not worth another try. It returns op's last

@@ -30,6 +30,7 @@ func (t *Transport) Close() error {
 // then on.
 func (t *Transport) closeAll() {
 	t.end()
+	t.unmeasure()
 	t.unwatch()
 	all := []*endpoint{t.spare}
 	for _, tgt := range t.targets.close() {

@@ -26,6 +26,7 @@ type Pool[T any] struct {
 
 	timer     *time.Timer // runs maintain
 	unmeasure func()
+	unwatch   func()
 
 	tick    time.Duration // see tick.go; zero: nobody asks how long a connection was idle
 	drained chan struct{} // closed once all is closed
@@ -103,6 +104,7 @@ func New[T any](f Factory[T], cfg Config, opts ...Option) (*Pool[T], error) {
 	p.supply(context.Background(), p.look(), &told[T]{}) // nobody waits yet
 	p.mu.Unlock()
 	p.unmeasure = o.otel.WatchPool(o.key, p.level)
+	p.unwatch = policy.Watch(policy.Observers(o.observers...), p, (*Pool[T]).statuses)
 	return p, nil
 }
 
@@ -240,6 +242,7 @@ func (p *Pool[T]) unlock(t told[T]) {
 	if drained {
 		p.timer.Stop()
 		p.unmeasure()
+		p.unwatch()
 		close(p.drained)
 	}
 }

@@ -126,7 +126,7 @@ func (a *attempt) closeRequestBody() {
 }
 
 // noted keeps what came of the try: in the record, the span and the key's usual
-// time.
+// time. It tells those who want to know of each.
 func (a *attempt) noted(resp *http.Response, err error) {
 	took := now() - a.began
 	n := tried{began: a.began, took: took, err: err}
@@ -135,6 +135,11 @@ func (a *attempt) noted(resp *http.Response, err error) {
 		a.call.state.took(took)
 	}
 	a.call.record.add(n)
+	if results := a.call.t.results; results != nil {
+		results.ObserveResult(a, policy.Result{
+			Key: a.call.state.name, Ended: timeOf(a.began + took), Took: time.Duration(took), Outcome: a.outcome,
+		})
+	}
 	if a.span != nil {
 		a.span.Headers(resp, err)
 	}

@@ -132,8 +132,8 @@ func (a *attempt) releaseIn(ctx context.Context, o policy.Outcome) {
 func (r *result) try() {
 	r.resp, r.err = r.send()
 	r.verdict = r.judge(r.resp, r.err)
-	r.noted(r.resp, r.err)
 	r.outcome = r.verdict.Outcome
+	r.noted(r.resp, r.err)
 	r.judged(r.outcome)
 	r.learnThrottle(r.resp)
 	r.tellTimeout(r.err)

@@ -26,6 +26,30 @@ func (t *Transport) States() iter.Seq[KeyState] {
 	}
 }
 
+// statuses yields how every part of every key stands.
+func (t *Transport) statuses() iter.Seq[policy.Status] {
+	return func(yield func(policy.Status) bool) {
+		t.keys.own.Range(func(_ key, s *state) bool {
+			for status := range s.statuses() {
+				if !yield(status) {
+					return false
+				}
+			}
+			return true
+		})
+	}
+}
+
+func (s *state) statuses() iter.Seq[policy.Status] {
+	return func(yield func(policy.Status) bool) {
+		_ = (s.breaker == nil || yield(s.breaker.Status())) &&
+			(s.limiter == nil || yield(s.limiter.Status())) &&
+			(s.inFlight == nil || yield(s.inFlight.Status())) &&
+			(s.budget == nil || yield(policy.Status{Policy: policy.PolicyRetry, Key: s.name, Tokens: s.budget.Tokens()})) &&
+			(s.throttle == nil || yield(policy.Status{Policy: policy.PolicyThrottle, Key: s.name, RetryAfter: s.throttle.heldFor()}))
+	}
+}
+
 // Breaker returns the live circuit breaker of a key, such as
 // "https://api.example.com:443", to force it open or closed; false when the key
 // is not in use or the chain has none.

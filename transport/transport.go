@@ -26,6 +26,7 @@ type Transport struct {
 	observers   []policy.Observer // of the user
 	observer    policy.Observer   // all of them, or nil
 	enabler     policy.Enabler    // of observer, or nil
+	results     policy.ResultObserver
 }
 
 // New wraps base, or [http.DefaultTransport] when it is nil, with the chain of
@@ -52,7 +53,9 @@ func New(base http.RoundTripper, cfg Config, opts ...Option) *Transport {
 		t.observer = policy.Observers(t.otel, t.observer)
 	}
 	t.enabler, _ = t.observer.(policy.Enabler)
+	t.results = policy.ResultObservers(t.observer)
 	t.keys = newKeys(t)
+	policy.Watch(t.observer, t, (*Transport).statuses)
 	return t
 }
 

@@ -1,0 +1,89 @@
+package otel
+
+import (
+	"net/http"
+	"strings"
+	"time"
+)
+
+const (
+	framePeriod  = 500 * time.Millisecond
+	viewersMax   = 16
+	writeTimeout = 10 * time.Second // of a frame, for a viewer that does not read
+)
+
+// ServeHTTP answers with the page, its data, or a stream of them: see [Console].
+func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("Vary", "Accept")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	accept := r.Header.Get("Accept")
+	switch {
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		h.Set("Allow", "GET, HEAD")
+		http.Error(w, "the console only reads: GET and HEAD", http.StatusMethodNotAllowed)
+	case strings.Contains(accept, "text/event-stream"):
+		c.stream(w, r)
+	case strings.Contains(accept, "application/json"):
+		h.Set("Content-Type", "application/json")
+		_, _ = w.Write(append(c.frame(time.Now()), '\n'))
+	default:
+		c.page.serve(w)
+	}
+}
+
+// stream sends frames by server-sent events (WHATWG HTML, section 9.2) until the
+// viewer leaves.
+func (c *Console) stream(w http.ResponseWriter, r *http.Request) {
+	select {
+	case c.viewers <- struct{}{}:
+		defer func() { <-c.viewers }()
+	default:
+		w.Header().Set("Retry-After", "10")
+		http.Error(w, "too many viewers", http.StatusServiceUnavailable)
+		return
+	}
+	select {
+	case <-c.closed: // 204 tells the viewer not to come back
+		w.WriteHeader(http.StatusNoContent)
+		return
+	default:
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no") // nginx would wait for more
+	if r.Method == http.MethodHead {
+		return
+	}
+	if _, err := w.Write([]byte("retry: 1000\n\n")); err != nil {
+		return
+	}
+	tick := time.NewTicker(framePeriod)
+	defer tick.Stop()
+	for c.send(w) == nil {
+		select {
+		case <-tick.C:
+		case <-r.Context().Done():
+			return
+		case <-c.closed:
+			return
+		}
+	}
+}
+
+func (c *Console) send(w http.ResponseWriter) error {
+	control := http.NewResponseController(w)
+	now := time.Now()
+	_ = control.SetWriteDeadline(now.Add(writeTimeout)) // where the server has any
+	frame := c.frame(now)
+	event := make([]byte, 0, len(frame)+len("data: \n\n"))
+	event = append(event, "data: "...)
+	event = append(event, frame...)
+	event = append(event, "\n\n"...)
+	if _, err := w.Write(event); err != nil {
+		return err
+	}
+	return control.Flush()
+}
