@@ -119,8 +119,8 @@ type frames struct {
 	text []byte
 }
 
-// frame returns the data of now, in JSON. Viewers that ask at about the same
-// time are given the same.
+// frame returns the data of now, in JSON, only to be read: viewers that ask at
+// about the same time are given the same.
 func (c *Console) frame(now time.Time) []byte {
 	f := &c.frames
 	f.mu.Lock()

@@ -1,9 +1,9 @@
 package otel
 
 import (
-	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"go.opentelemetry.io/otel/trace"
 
@@ -187,7 +187,11 @@ func bounded(s string) string {
 	if len(s) <= textMax {
 		return s
 	}
-	return strings.ToValidUTF8(strings.Clone(s[:textMax]), "") + "…"
+	end := textMax
+	for end > textMax-utf8.UTFMax && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + "…" // a string of its own
 }
 
 // ended is when a decision had been taken.

@@ -29,7 +29,7 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.stream(w, r)
 	case strings.Contains(accept, "application/json"):
 		h.Set("Content-Type", "application/json")
-		_, _ = w.Write(append(c.frame(time.Now()), '\n'))
+		_, _ = w.Write(c.frame(time.Now()))
 	default:
 		c.page.serve(w)
 	}
