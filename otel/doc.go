@@ -1,7 +1,7 @@
 // Package otel turns the decisions of the kit's policies into OpenTelemetry
-// spans and metrics. It uses the OpenTelemetry API alone: where no SDK is
-// installed, it costs a few nanoseconds and no allocation per decision. An SDK
-// that is installed later is noticed.
+// spans and metrics, and into lines of a log. It uses the OpenTelemetry API
+// alone: where no SDK is installed, spans and metrics cost a few nanoseconds and
+// no allocation per decision. An SDK that is installed later is noticed.
 //
 // An [*Observer] is a [policy.Observer]. It is handed to a policy with
 // [policy.WithObserver]; the kit's transport, middleware and pool have one by
@@ -140,6 +140,71 @@
 // Of a server, the refusals by reason and priority are magnetar.decisions, the
 // time in the queue is magnetar.wait.duration, and http.server.request.duration
 // is left to what makes its spans, such as otelhttp.
+//
+// # Logs
+//
+// A [*LogObserver] logs decisions by log/slog. It is an observer of its own, for
+// those who read lines beside traces or have no traces at all; where a policy
+// has both, [policy.Observers] joins them. A decision is one line, of message
+// magnetar.{policy}.{action}:
+//
+//	level  decisions
+//	WARN   what keeps calls from their answer: refuse, timeout, open, hold, eject, leak,
+//	       give_up for max_retries or budget
+//	INFO   what else changed or took time: wait, admit after a wait, half_open, close, return,
+//	       rotate, resize, the other give_ups, a create, probe or retire that failed; and what
+//	       would be WARN, but was only told, not carried out
+//	DEBUG  routine: admit, acquire, bypass, a create, probe or retire that went well, give_up for
+//	       not_retryable or canceled
+//
+// What is zero is left out:
+//
+//	attribute       type      value
+//	reason          string    policy.Reason
+//	key             string    for which key
+//	route           string    pattern that a request to a server matched
+//	priority        string    bulk, low, critical
+//	shadow          bool      true where it was only told, not carried out
+//	endpoint        string    address behind the key
+//	age             duration  of the connection
+//	reused          bool      true where it had been used before
+//	note            string    the reason given by hand
+//	took            duration  how long the decision lasted
+//	attempt         int       number of the try, from 1
+//	limit           int       tries in flight or per period
+//	in_flight       int       tries
+//	queued          int       tries
+//	calls           int       calls before a transition
+//	failures        int       of them
+//	slow            int       of them
+//	retry_after     duration
+//	error           any       the failure that led to it, an error
+//	suppressed      int       how many decisions a summary stands for
+//	over            duration  since the line or the summary before it
+//	trace_id        string    of the span in the context, whether it records or not; hex, as are
+//	span_id         string    these; the names are OpenTelemetry's for logs
+//	trace_flags     string    01 where the trace is sampled, so that there is one to look at; else 00
+//	cause_trace_id  string    the same of the span that led to a decision in the background,
+//	cause_span_id   string    see [Background]
+//	cause_trace_flags  string
+//
+// Texts are cut after 256 bytes; to escape them is the handler's business, and
+// those of log/slog do.
+//
+// At INFO and above, lines are limited. The first decision of a kind (policy,
+// action, reason, key, endpoint and shadow) is logged at once. Those that follow
+// within 10 s, see [WithLogInterval], are counted, and when the time is over one
+// line stands for them, a summary: that of the last of them with suppressed and
+// over, and with the ids of the last one whose trace is sampled, if any is. It
+// begins the next interval, so that a storm of one kind is one line every 10 s. A
+// kind of which none followed is forgotten. At most 1,000 kinds are told apart;
+// while there are more, the others share one for each policy, action and reason,
+// whose summaries have the key _OTHER. The error of a summary is asked for its
+// text when that is logged.
+//
+// A summary is logged by a timer's goroutine, in a context that has the ids and
+// nothing else. What its handler panics with goes to OpenTelemetry's error
+// handler, since nobody else is there to be told.
 //
 // # Limits
 //
