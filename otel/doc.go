@@ -152,7 +152,7 @@
 //	WARN   what keeps calls from their answer: refuse, timeout, open, hold, eject, leak,
 //	       give_up for max_retries or budget
 //	INFO   what else changed or took time: wait, admit after a wait, half_open, close, return,
-//	       rotate, resize, the other give_ups, a create, probe or retire that failed; and what
+//	       rotate, resize, resolve, the other give_ups, a create, probe or retire that failed; and what
 //	       would be WARN, but was only told, not carried out
 //	DEBUG  routine: admit, acquire, bypass, a create, probe or retire that went well, give_up for
 //	       not_retryable or canceled

@@ -304,6 +304,43 @@ func TestLogObserverClosesWithWhatIsOutstanding(t *testing.T) {
 	})
 }
 
+func TestLogObserverLeavesNoTimerBehind(t *testing.T) {
+	gone := make(chan struct{})
+	func() {
+		o := otel.NewLogObserver(slog.New(new(logbook)), otel.WithLogInterval(time.Hour))
+		runtime.AddCleanup(o, func(gone chan struct{}) { close(gone) }, gone)
+		o.Observe(t.Context(), refusedFor("a"))
+		o.Close()
+	}()
+	require.Eventually(t, func() bool {
+		runtime.GC()
+		select {
+		case <-gone:
+			return true
+		default:
+			return false
+		}
+	}, 10*time.Second, time.Millisecond)
+}
+
+// closing is a handler that closes its observer while a decision is on its way.
+type closing struct {
+	logbook
+	observer *otel.LogObserver
+}
+
+func (c *closing) Enabled(context.Context, slog.Level) bool {
+	c.observer.Close()
+	return true
+}
+
+func TestLogObserverLogsNothingThatIsOvertakenByItsEnd(t *testing.T) {
+	h := new(closing)
+	h.observer = otel.NewLogObserver(slog.New(h))
+	h.observer.Observe(t.Context(), refusedFor("a"))
+	require.Empty(t, h.take())
+}
+
 func TestLogObserverSurvivesAHandlerThatPanics(t *testing.T) {
 	var told []error
 	api.SetErrorHandler(api.ErrorHandlerFunc(func(err error) { told = append(told, err) }))
