@@ -3,6 +3,7 @@ package otel
 import (
 	"cmp"
 	"encoding/json"
+	"log/slog"
 	"math"
 	"slices"
 	"strings"
@@ -194,9 +195,9 @@ func (f *frame) add(s *policy.Status) {
 	}
 }
 
-func (c *Console) row(n *line) decisionRow {
+func (c *Console) row(n *entry) decisionRow {
 	r := decisionRow{
-		ID: n.id, At: n.last.UnixMilli(), Began: n.first.UnixMilli(), Count: n.count, Level: "info",
+		ID: n.id, At: n.last.UnixMilli(), Began: n.first.UnixMilli(), Count: n.count, Level: levelName(n.level),
 		Policy: shown(n.policy), Action: shown(string(n.action)), Reason: shown(string(n.reason)),
 		Key: shown(n.key), Endpoint: shown(n.endpoint), Route: shown(n.route), Note: shown(n.note), Error: shown(n.err),
 		Took: ms(n.took), Shadow: n.shadow,
@@ -211,6 +212,13 @@ func (c *Console) row(n *line) decisionRow {
 		}
 	}
 	return r
+}
+
+func levelName(l slog.Level) string {
+	if l >= slog.LevelWarn {
+		return "warn"
+	}
+	return "info"
 }
 
 // urgency says who comes first: by the figures, greatest first, and the name.

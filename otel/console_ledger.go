@@ -1,9 +1,9 @@
 package otel
 
 import (
+	"log/slog"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"go.opentelemetry.io/otel/trace"
 
@@ -16,11 +16,11 @@ type ledger struct {
 	mu sync.Mutex
 	// Guarded by mu:
 	lines   int
-	last    uint64          // id
-	byEvent map[event]*line // the line on which another of its kind is counted
-	byKind  map[kind]int    // lines of the kind, whatever their key
-	newest  *line
-	oldest  *line
+	last    uint64           // id
+	byEvent map[event]*entry // the line on which another of its kind is counted
+	byKind  map[kind]int     // lines of the kind, whatever their key
+	newest  *entry
+	oldest  *entry
 }
 
 const (
@@ -28,7 +28,6 @@ const (
 	kindMax   = linesMax / 4     // so that a storm of one kind over many keys leaves the others room
 	sameLine  = 10 * time.Second // no longer between two decisions on one line
 	errorText = time.Second      // how often the text of an error is made anew
-	textMax   = 256              // bytes of a text that is kept
 )
 
 // event is what decisions on one line have in common.
@@ -47,10 +46,11 @@ type event struct {
 // kind is what the event is, whomever it is about.
 func (e *event) kind() kind { return kind{policy: e.policy, action: e.action, reason: e.reason} }
 
-type line struct {
+type entry struct {
 	event
 
 	id          uint64
+	level       slog.Level
 	count       uint64
 	first, last time.Time
 	took        time.Duration // of the last
@@ -58,7 +58,7 @@ type line struct {
 	errAt       time.Time
 	span        trace.SpanContext // of the last that has one
 
-	newer, older *line
+	newer, older *entry
 }
 
 func (l *ledger) add(d policy.Decision, at time.Time, span trace.SpanContext) {
@@ -66,7 +66,7 @@ func (l *ledger) add(d policy.Decision, at time.Time, span trace.SpanContext) {
 		d.Policy, d.Action, d.Reason, bounded(d.Key), bounded(d.Endpoint), bounded(d.Route), bounded(d.Note),
 		d.Priority, d.Shadow,
 	}
-	if l.note(e, at, d.Took, span, d.Err != nil) {
+	if l.note(e, levelOf(d), at, d.Took, span, d.Err != nil) {
 		return
 	}
 	text := bounded(d.Err.Error()) // the user's code, so nothing is locked
@@ -78,12 +78,12 @@ func (l *ledger) add(d policy.Decision, at time.Time, span trace.SpanContext) {
 }
 
 // note puts the decision on its line, and reports whether that is all.
-func (l *ledger) note(e event, at time.Time, took time.Duration, span trace.SpanContext, failed bool) bool {
+func (l *ledger) note(e event, level slog.Level, at time.Time, took time.Duration, span trace.SpanContext, failed bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := l.byEvent[e]
 	if n == nil || at.Sub(n.last) > sameLine {
-		n = l.begin(e, at)
+		n = l.begin(e, level, at)
 	} else if n != l.newest {
 		l.unlink(n)
 		l.push(n)
@@ -102,19 +102,19 @@ func (l *ledger) note(e event, at time.Time, took time.Duration, span trace.Span
 // The methods below require mu.
 
 // begin makes the newest line, of an old one if there is no room for more.
-func (l *ledger) begin(e event, at time.Time) *line {
+func (l *ledger) begin(e event, level slog.Level, at time.Time) *entry {
 	if l.byEvent == nil {
-		l.byEvent, l.byKind = make(map[event]*line, linesMax), make(map[kind]int)
+		l.byEvent, l.byKind = make(map[event]*entry, linesMax), make(map[kind]int)
 	}
 	n := l.leaving(e.kind())
 	if n == nil {
-		n = new(line)
+		n = new(entry)
 		l.lines++
 	} else {
 		l.forget(n)
 	}
 	l.last++
-	*n = line{event: e, id: l.last, first: at, last: at}
+	*n = entry{event: e, id: l.last, level: level, first: at, last: at}
 	l.byEvent[e] = n
 	l.byKind[e.kind()]++
 	l.push(n)
@@ -123,7 +123,7 @@ func (l *ledger) begin(e event, at time.Time) *line {
 
 // leaving returns the line that a new one of kind k takes the place of, nil if
 // there is room.
-func (l *ledger) leaving(k kind) *line {
+func (l *ledger) leaving(k kind) *entry {
 	switch {
 	case l.byKind[k] >= kindMax:
 		n := l.oldest
@@ -137,7 +137,7 @@ func (l *ledger) leaving(k kind) *line {
 	return nil
 }
 
-func (l *ledger) forget(n *line) {
+func (l *ledger) forget(n *entry) {
 	l.unlink(n)
 	if l.byEvent[n.event] == n {
 		delete(l.byEvent, n.event)
@@ -148,7 +148,7 @@ func (l *ledger) forget(n *line) {
 	}
 }
 
-func (l *ledger) push(n *line) {
+func (l *ledger) push(n *entry) {
 	n.older, n.newer = l.newest, nil
 	if l.newest == nil {
 		l.oldest = n
@@ -158,7 +158,7 @@ func (l *ledger) push(n *line) {
 	l.newest = n
 }
 
-func (l *ledger) unlink(n *line) {
+func (l *ledger) unlink(n *entry) {
 	if n.newer == nil {
 		l.newest = n.older
 	} else {
@@ -172,10 +172,10 @@ func (l *ledger) unlink(n *line) {
 }
 
 // recent returns copies of the last lines, newest first.
-func (l *ledger) recent() []line {
+func (l *ledger) recent() []entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all := make([]line, 0, l.lines)
+	all := make([]entry, 0, l.lines)
 	for n := l.newest; n != nil; n = n.older {
 		all = append(all, *n)
 	}
@@ -187,11 +187,7 @@ func bounded(s string) string {
 	if len(s) <= textMax {
 		return s
 	}
-	end := textMax
-	for end > textMax-utf8.UTFMax && !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end] + "…" // a string of its own
+	return short(s) + "…" // a string of its own
 }
 
 // ended is when a decision had been taken.
