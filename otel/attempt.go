@@ -16,9 +16,9 @@ import (
 type AttemptSpan struct {
 	ctx      context.Context
 	target   *target
-	began    time.Time
 	span     trace.Span              // nil where nothing records
 	requests metric.Float64Histogram // nil where nothing measures
+	began    time.Time               // for requests
 }
 
 // StartAttempt begins the span of a try; resend counts the tries before it. The
@@ -30,14 +30,13 @@ func (o *Observer) StartAttempt(ctx context.Context, req *http.Request, resend i
 	}
 	var s AttemptSpan
 	if m, ok := o.meters.now(); ok && m.requests.Enabled(ctx) {
-		s.requests = m.requests
+		s.requests, s.began = m.requests, time.Now()
 	}
 	tracer := o.tracer(trace.SpanFromContext(ctx))
 	if tracer == nil && s.requests == nil {
 		return ctx, AttemptSpan{}
 	}
 	s.target = o.target(req, urlTemplate(ctx))
-	s.began = time.Now()
 	if tracer != nil {
 		var span trace.Span
 		ctx, span = tracer.Start(ctx, s.target.attemptName, s.target.attemptStart...)
@@ -46,14 +45,16 @@ func (o *Observer) StartAttempt(ctx context.Context, req *http.Request, resend i
 			span.SetAttributes(attemptAttributes(req, resend, s.target)...)
 		}
 	}
+	if s.span == nil && s.requests == nil {
+		return ctx, AttemptSpan{}
+	}
 	s.ctx = ctx
 	return ctx, s
 }
 
 // attemptAttributes are those worth building only for a span that records.
 func attemptAttributes(req *http.Request, resend int, t *target) []attribute.KeyValue {
-	attrs := make([]attribute.KeyValue, 0, 3)
-	attrs = append(attrs, semconv.URLFull(redacted(req.URL)))
+	attrs := []attribute.KeyValue{semconv.URLFull(redacted(req.URL))}
 	if resend > 0 {
 		attrs = append(attrs, semconv.HTTPRequestResendCount(resend))
 	}
@@ -70,11 +71,12 @@ func (s AttemptSpan) Headers(resp *http.Response, err error) {
 		return
 	}
 	r := resultOf(s.ctx, resp, err)
+	known := s.target.ending(r)
 	if s.requests != nil {
-		s.requests.Record(s.ctx, time.Since(s.began).Seconds(), s.target.measured(r)...)
+		s.requests.Record(s.ctx, time.Since(s.began).Seconds(), known.measured...)
 	}
 	if s.span != nil {
-		r.describe(s.span, err)
+		r.describe(s.span, err, known.shown)
 	}
 }
 
@@ -85,7 +87,8 @@ func (s AttemptSpan) End(err error) {
 		return
 	}
 	if err != nil {
-		failureOf(s.ctx, err).describe(s.span, err)
+		r := failureOf(s.ctx, err)
+		r.describe(s.span, err, r.shown())
 	}
 	s.span.End()
 }

@@ -43,6 +43,6 @@ func (s CallSpan) End(resp *http.Response, err error, attempts int) {
 	}
 	r := resultOf(s.ctx, resp, err)
 	r.version = "" // that is for the tries
-	r.describe(s.span, err, keyCallAttempts.Int(attempts))
+	r.describe(s.span, err, append(r.shown(), keyCallAttempts.Int(attempts)))
 	s.span.End()
 }

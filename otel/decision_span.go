@@ -2,6 +2,7 @@ package otel
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -21,9 +22,12 @@ func recordDecision(ctx context.Context, tracer trace.Tracer, d policy.Decision,
 	if began.IsZero() {
 		began = time.Now().Add(-d.Took)
 	}
-	opts := make([]trace.SpanStartOption, len(s.start), len(s.start)+3)
-	copy(opts, s.start)
-	opts = append(opts, trace.WithTimestamp(began))
+	start := trace.WithTimestamp(began)
+	end := start
+	if d.Took != 0 {
+		end = trace.WithTimestamp(began.Add(d.Took))
+	}
+	opts := append(slices.Clip(s.start), start)
 	cause, _ := causeOf(ctx)
 	for _, linked := range [...]trace.SpanContext{tripped, cause} {
 		if linked.IsValid() {
@@ -35,12 +39,12 @@ func recordDecision(ctx context.Context, tracer trace.Tracer, d policy.Decision,
 		return // a sampler said no
 	}
 	span.SetAttributes(figures(ctx, d)...)
-	span.End(trace.WithTimestamp(began.Add(d.Took)))
+	span.End(end)
 }
 
 // figures are the attributes worth building only for a span that records.
 func figures(ctx context.Context, d policy.Decision) []attribute.KeyValue {
-	attrs := make([]attribute.KeyValue, 0, 6)
+	attrs := make([]attribute.KeyValue, 0, 4)
 	for _, name := range [...]struct {
 		key   attribute.Key
 		value string

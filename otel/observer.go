@@ -70,26 +70,37 @@ func (o *Observer) Observe(ctx context.Context, d policy.Decision) {
 	if o == nil {
 		return
 	}
-	s := o.decisions.of(d)
 	m, measured := o.meters.now()
-	if measured {
-		m.decision(ctx, d, s)
-	} else {
+	if !measured {
 		m = nil
 	}
+	tracer := o.shows(ctx, d)
 	tripped := o.follow(ctx, d, m)
-	if tracer := o.decisionTracer(ctx); tracer != nil && o.shows(ctx, d) {
+	if m == nil && tracer == nil {
+		return
+	}
+	s := o.decisions.of(d)
+	if m != nil {
+		m.decision(ctx, d, s)
+	}
+	if tracer != nil {
 		recordDecision(ctx, tracer, d, s, tripped)
 	}
 }
 
-// shows reports whether d is worth a span.
-func (o *Observer) shows(ctx context.Context, d policy.Decision) bool {
-	_, background := causeOf(ctx)
-	if !background && !trace.SpanFromContext(ctx).IsRecording() {
-		return matters(d)
+// shows returns what makes a span of d; nil where d is not worth one, or none
+// may begin. What is routine held up nobody, so it never matters either.
+func (o *Observer) shows(ctx context.Context, d policy.Decision) trace.Tracer {
+	if o.detail != All && routine(d) {
+		return nil
 	}
-	return o.detail == All || !routine(d)
+	if parent := trace.SpanFromContext(ctx); parent.IsRecording() {
+		return o.tracer(parent)
+	}
+	if _, background := causeOf(ctx); !background && !matters(d) {
+		return nil
+	}
+	return o.decisionTracer(ctx)
 }
 
 // routine reports whether d changed nothing for anybody.

@@ -64,9 +64,9 @@ func (r result) errorType() string {
 }
 
 // attributes are those that the semantic conventions have in common for spans
-// and metrics.
+// and metrics. Spans have one more.
 func (r result) attributes() []attribute.KeyValue {
-	var attrs []attribute.KeyValue
+	attrs := make([]attribute.KeyValue, 0, 4)
 	if r.status != 0 {
 		attrs = append(attrs, semconv.HTTPResponseStatusCode(r.status))
 	}
@@ -79,14 +79,19 @@ func (r result) attributes() []attribute.KeyValue {
 	return attrs
 }
 
-// describe puts r on a span. The text of err is the status's description; a
-// status code needs none.
-func (r result) describe(span trace.Span, err error, more ...attribute.KeyValue) {
-	attrs := append(r.attributes(), more...)
+// shown are the attributes on spans.
+func (r result) shown() []attribute.KeyValue {
+	attrs := r.attributes()
 	if r.canceled {
 		attrs = append(attrs, keyCanceled.Bool(true))
 	}
-	span.SetAttributes(attrs...)
+	return attrs
+}
+
+// describe puts r on a span, with the attributes that show it. The text of err
+// is the status's description; a status code needs none.
+func (r result) describe(span trace.Span, err error, shown []attribute.KeyValue) {
+	span.SetAttributes(shown...)
 	switch {
 	case r.failure != "":
 		span.SetStatus(codes.Error, err.Error())

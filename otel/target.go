@@ -30,13 +30,15 @@ type target struct {
 	callName, attemptName   string
 	callStart, attemptStart []trace.SpanStartOption
 
-	series recent[*requestSeries]
+	endings recent[*ending]
 }
 
-// requestSeries is what requests with one result share in the metrics.
-type requestSeries struct {
-	result result
-	record []metric.RecordOption
+// ending is what tries with one result share. Nobody changes it: an SDK copies
+// the attributes that it is given.
+type ending struct {
+	result   result
+	shown    []attribute.KeyValue // on spans
+	measured []metric.RecordOption
 }
 
 func newTarget(e endpoint) *target {
@@ -81,17 +83,15 @@ func (e endpoint) attributes() []attribute.KeyValue {
 	return append(attrs, semconv.ServerPort(port))
 }
 
-// measured returns the options of measurements with r as their result.
-func (t *target) measured(r result) []metric.RecordOption {
-	for _, s := range t.series.all() {
-		if s.result == r {
-			return s.record
+func (t *target) ending(r result) *ending {
+	for _, e := range t.endings.all() {
+		if e.result == r {
+			return e
 		}
 	}
-	attrs := slices.Concat(t.common, r.attributes()) // NewSet sorts what it is given
-	s := &requestSeries{r, []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(attrs...))}}
-	t.series.add(s)
-	return s.record
+	e := &ending{r, slices.Clip(r.shown()), recordWith(slices.Concat(t.common, r.attributes()))}
+	t.endings.add(e)
+	return e
 }
 
 // targets remembers targets in a fixed number of places. One that finds its

@@ -69,7 +69,7 @@ func (c *call) beginSpan() {
 	ctx, span := c.t.otel.StartCall(c.ctx, c.req)
 	c.ctx = ctx
 	if span.Recording() {
-		c.span, c.observed = &span, true
+		c.span, c.observed = new(span), true
 		return
 	}
 	c.observed = c.t.wants(ctx)
