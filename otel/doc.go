@@ -60,6 +60,28 @@
 // each such decision is the root of a trace of its own, if the sampler agrees,
 // linked to the span of the request that led to it where one did.
 //
+// # Propagation
+//
+// Each try sends on the context in which it is made, as the propagators write
+// it. Those of the W3C write:
+//
+//	SDK   span in the context   traceparent
+//	yes   any, or none          the span of the try; where it is not sampled, that of the
+//	                            call, and for a retry one of its own
+//	no    any                   that span as it is
+//	no    none                  is not sent
+//
+// What is not sampled is sent on as not sampled, and tracestate goes with both.
+//
+// Baggage is sent with or without a trace, on each try and on the redirects that
+// a client follows, wherever they lead.
+//
+// What is written replaces what the caller had put into the same headers by
+// hand, in the try's copy of them alone; what is not written is sent as the
+// caller put it. So a proxy that copies the headers it gets passes a trace on
+// until a span of its own takes that place. A tracestate put there by hand is
+// dropped with the traceparent that it came with.
+//
 // # Attributes of spans
 //
 // Those of the semantic conventions for HTTP clients, version 1.43:

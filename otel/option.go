@@ -26,8 +26,8 @@ func WithMeterProvider(p metric.MeterProvider) Option {
 	return optionFunc(func(o *options) { o.meterProvider = p })
 }
 
-// WithPropagators writes the context into the headers of each try with p.
-// Default: the global propagator at the time.
+// WithPropagators writes the context into the headers of each try with p; see
+// the package comment. Default: the global propagator at the time.
 func WithPropagators(p propagation.TextMapPropagator) Option {
 	return optionFunc(func(o *options) { o.propagator = p })
 }

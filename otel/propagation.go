@@ -3,8 +3,10 @@ package otel
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Injects reports whether [Observer.Inject] would write headers at all, so that
@@ -18,20 +20,32 @@ func (o *Observer) Injects() bool {
 }
 
 // Inject writes the context of a try, as [Observer.StartAttempt] returned it,
-// into its headers.
+// into its headers; the package comment says over what.
 func (o *Observer) Inject(ctx context.Context, h http.Header) {
 	if o == nil || o.withoutAttempts {
 		return
 	}
-	if p, ok := o.propagators.now(); ok {
-		p.Inject(ctx, propagation.HeaderCarrier(h))
+	p, ok := o.propagators.now()
+	if !ok {
+		return
 	}
+	if p.traces && h[traceState] != nil && trace.SpanContextFromContext(ctx).IsValid() {
+		delete(h, traceState) // it belongs to the parent that is written over
+	}
+	p.Inject(ctx, propagation.HeaderCarrier(h))
 }
+
+// The headers of W3C Trace Context.
+const (
+	traceParent = "Traceparent"
+	traceState  = "Tracestate"
+)
 
 type propagator struct {
 	propagation.TextMapPropagator
 	fields []string // in canonical form; nil where they are not known
 	writes bool
+	traces bool // writes a traceparent
 }
 
 // newPropagator asks for the fields once, for that may allocate. Those of a
@@ -45,7 +59,7 @@ func newPropagator(p propagation.TextMapPropagator) (propagator, any) {
 	for i, f := range fields {
 		canonical[i] = http.CanonicalHeaderKey(f)
 	}
-	return propagator{p, canonical, len(fields) > 0}, p
+	return propagator{p, canonical, len(fields) > 0, slices.Contains(canonical, traceParent)}, p
 }
 
 // reads reports whether there is anything in h to extract. To ask is cheaper

@@ -46,7 +46,7 @@ func (a *attempt) send() (*http.Response, error) {
 	if a.began, c.clock = c.clock, 0; a.began == 0 {
 		a.began = now()
 	}
-	if c.observed {
+	if c.observed || a.number > 1 && !c.silent { // the peer is to tell a retry from the try before
 		parent, span := c.t.otel.StartAttempt(c.ctx, c.req, a.number-1)
 		a.parent, a.span = parent, &span
 	}
