@@ -86,6 +86,31 @@ func TestCallAllocatesLittleWhereItIsNoSpan(t *testing.T) {
 	}
 }
 
+func TestSampledCallAllocatesLittleBesidesItsSpans(t *testing.T) {
+	sampled := settings(t)[2]
+	req, resp := get(t, "https://api.example.com/users/42"), response(200)
+	got := allocs(t, func() { request(sampled.ctx, sampled.observer, req, resp) })
+	// Of the SDK, for each of two spans: its context, its value, the attributes at
+	// the start twice and those added later. The kit's are url.full, the slices that
+	// it and the end of the call are told in.
+	require.LessOrEqual(t, got, float64(2*5+3))
+}
+
+func TestDecisionSpanAllocatesLittle(t *testing.T) {
+	sampled := settings(t)[2]
+	at := decision
+	at.Began = time.Now()
+	got := allocs(t, func() { sampled.observer.Observe(sampled.ctx, at) })
+	require.LessOrEqual(t, got, float64(5+4), "as above; and a timestamp, its options, the figures")
+}
+
+func TestRoutineDecisionAllocatesNothingWhereOnlyTheOthersAreSpans(t *testing.T) {
+	spans := sdktrace.NewTracerProvider()
+	ctx, _ := spans.Tracer("test").Start(context.Background(), "parent")
+	o := otel.New(otel.WithTracerProvider(spans), otel.WithDetail(otel.Consequential))
+	require.Zero(t, allocs(t, func() { o.Observe(ctx, decision) }))
+}
+
 func TestInjectsAllocatesNothing(t *testing.T) {
 	for _, o := range []*otel.Observer{otel.New(), otel.New(otel.WithPropagators(traceContext))} {
 		require.Zero(t, allocs(t, func() { o.Injects() }))

@@ -69,7 +69,7 @@
 //	yes   any, or none          the span of the try; where it is not sampled, that of the
 //	                            call, and for a retry one of its own
 //	no    any                   that span as it is
-//	no    none                  is not sent
+//	no    none                  is not written
 //
 // What is not sampled is sent on as not sampled, and tracestate goes with both.
 //
@@ -80,7 +80,7 @@
 // hand, in the try's copy of them alone; what is not written is sent as the
 // caller put it. So a proxy that copies the headers it gets passes a trace on
 // until a span of its own takes that place. A tracestate put there by hand is
-// dropped with the traceparent that it came with.
+// dropped where the traceparent is written over.
 //
 // # Attributes of spans
 //

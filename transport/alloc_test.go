@@ -7,7 +7,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
+	"github.com/magnetar-go/magnetar/otel"
 	"github.com/magnetar-go/magnetar/policy"
 	"github.com/magnetar-go/magnetar/transport"
 )
@@ -32,6 +34,33 @@ func TestCallAllocatesLittleOverABareClient(t *testing.T) {
 			bare := allocsOf(t, tt.call, quietBase{})
 			kit := allocsOf(t, tt.call, transport.New(quietBase{}, tt.cfg))
 			require.LessOrEqual(t, kit-bare, tt.ceiling, "bare: %v, kit: %v", bare, kit)
+		})
+	}
+}
+
+// The ceilings are over what the chain allocates without telemetry. Of those the
+// headers of the try are one, and a traceparent in them four; a span of the SDK's
+// takes three where it is not sampled, else five.
+func TestTelemetryAllocatesLittle(t *testing.T) {
+	seen := func(sampler sdktrace.Sampler, d otel.Detail) []transport.Option {
+		return []transport.Option{sendingOn(
+			otel.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSampler(sampler))), otel.WithDetail(d))}
+	}
+	for _, tt := range []struct {
+		name    string
+		opts    []transport.Option
+		ceiling float64
+	}{
+		{"no SDK", nil, 0},
+		{"no SDK, but propagators", []transport.Option{sendingOn()}, 1},
+		{"not sampled", seen(sdktrace.NeverSample(), otel.All), 8},
+		{"sampled", seen(sdktrace.AlwaysSample(), otel.Consequential), 20},
+		{"sampled, with every decision", seen(sdktrace.AlwaysSample(), otel.All), 29},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			unseen := allocsOf(t, getOnce, transport.New(quietBase{}, transport.Default(), transport.WithTelemetry(nil)))
+			got := allocsOf(t, getOnce, transport.New(quietBase{}, transport.Default(), tt.opts...))
+			require.LessOrEqual(t, got-unseen, tt.ceiling, "without: %v, with: %v", unseen, got)
 		})
 	}
 }
