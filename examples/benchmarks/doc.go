@@ -15,6 +15,11 @@
 //
 //	go test -bench 'Pool|Connections' -benchmem ./benchmarks
 //
+// BenchmarkTelemetry… say what it costs to be seen, next to otelhttp with the same
+// SDK:
+//
+//	go test -bench Telemetry -benchmem ./benchmarks
+//
 // What an outage costs is in the package outage beside this one, what is left of
 // an overloaded server in overload, how clients and server of the kit get on with
 // each other in medicine, and what the lifetime of connections costs in lifetime.

@@ -33,12 +33,9 @@ func eachTelemetry(b *testing.B, measure func(*testing.B, func())) {
 			peer{"magnetar", magnetar},
 			peer{"otelhttp", func(base http.RoundTripper) http.RoundTripper { return otelhttp.NewTransport(base) }})
 	})
-	never := []sdktrace.TracerProviderOption{sdktrace.WithSampler(sdktrace.NeverSample())}
-	batch := []sdktrace.TracerProviderOption{sdktrace.WithBatcher(tracetest.NewNoopExporter())}
-	each := []sdktrace.TracerProviderOption{sdktrace.WithSyncer(tracetest.NewNoopExporter())}
 	for _, s := range []struct {
 		name   string
-		traces []sdktrace.TracerProviderOption
+		traces func() sdktrace.TracerProviderOption
 		meters metric.MeterProvider
 	}{
 		{"unsampled", never, noop.NewMeterProvider()},
@@ -49,7 +46,7 @@ func eachTelemetry(b *testing.B, measure func(*testing.B, func())) {
 		{"sampled-each+metrics", each, measured()},
 	} {
 		b.Run(s.name, func(b *testing.B) {
-			sdk := sdk{sdktrace.NewTracerProvider(s.traces...), s.meters}
+			sdk := sdk{sdktrace.NewTracerProvider(s.traces()), s.meters}
 			compare(b, measure,
 				peer{"otelhttp", sdk.otelhttp},
 				peer{"magnetar-consequential", sdk.magnetar(otel.Consequential)},
@@ -79,6 +76,12 @@ type sdk struct {
 	traces *sdktrace.TracerProvider
 	meters metric.MeterProvider
 }
+
+func never() sdktrace.TracerProviderOption { return sdktrace.WithSampler(sdktrace.NeverSample()) }
+
+func batch() sdktrace.TracerProviderOption { return sdktrace.WithBatcher(tracetest.NewNoopExporter()) }
+
+func each() sdktrace.TracerProviderOption { return sdktrace.WithSyncer(tracetest.NewNoopExporter()) }
 
 var w3c = propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
 
