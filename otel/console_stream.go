@@ -12,7 +12,12 @@ const (
 	writeTimeout = 10 * time.Second // of a frame, for a viewer that does not read
 )
 
-// ServeHTTP answers with the page, its data, or a stream of them: see [Console].
+// ServeHTTP answers GET and HEAD with the page, or with what the Accept header
+// asks for: application/json is a frame, all that the page shows at one moment;
+// text/event-stream is a frame twice a second (503 with Retry-After where 16
+// viewers are there already, 204 once the console is closed). A frame has times
+// in Unix milliseconds and durations in milliseconds; its lists have no more than
+// 100 rows, the most urgent first, and "more" says how many were left out.
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")

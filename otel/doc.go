@@ -1,6 +1,6 @@
 // Package otel turns the decisions of the kit's policies into OpenTelemetry
-// spans and metrics, and into lines of a log. It uses the OpenTelemetry API
-// alone: where no SDK is installed, spans and metrics cost a few nanoseconds and
+// spans and metrics, into lines of a log, and into a page that shows them live.
+// It uses the OpenTelemetry API alone: where no SDK is installed, spans and metrics cost a few nanoseconds and
 // no allocation per decision. An SDK that is installed later is noticed.
 //
 // An [*Observer] is a [policy.Observer]. It is handed to a policy with
@@ -227,6 +227,22 @@
 // A summary is logged by a timer's goroutine, in a context that has the ids and
 // nothing else. What its handler panics with goes to OpenTelemetry's error
 // handler, since nobody else is there to be told.
+//
+// # The console
+//
+// A [*Console] shows on one page how all that it observes stands, and the last
+// decisions. It is handed over with WithObserver, and mounted as a handler:
+//
+//	shown               comes from
+//	traffic             results of tries and requests, refusals; admissions of policies without results
+//	breakers            transports and breakers that have the console as their observer
+//	limits              transports, middleware, limits, rate limits; a throttle while it holds a key
+//	retry budgets       transports, retries with a budget
+//	pools, endpoints    pool.Pool, pool.Transport
+//	last decisions      all decisions that are not routine, one line for those that repeat within 10 s
+//
+// Its data are also there as JSON, see [Console.ServeHTTP], and are for people and
+// their scripts: names and fields may be added.
 //
 // # Limits
 //
