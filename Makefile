@@ -1,4 +1,4 @@
-.PHONY: test lint bench demo overload pooled outage compare nginx lifetime
+.PHONY: test lint bench demo overload pooled outage compare nginx lifetime jaeger metrics browser picture
 
 test: ## both modules, as in the README
 	go test ./... && go -C examples test ./...
@@ -29,3 +29,12 @@ compare: ## limits that find themselves, in virtual time
 
 outage: ## what an outage costs, with the kit and with its peers
 	go -C examples test -count=1 -v ./benchmarks/outage
+
+jaeger: ## six stories through three services, as a real Jaeger shows them; builds it the first time
+	JAEGER_BIN=$${JAEGER_BIN:-$$(.ci/jaeger)} go -C examples test -count=1 -v ./jaeger
+
+metrics: ## Prometheus, the alerts and every query of the dashboard; from Debian's package prometheus
+	go -C examples test -count=1 -v ./metrics
+
+browser: ## the console in a real browser; from Debian's package chromium. SCREENSHOTS is where pictures go
+	go -C examples test -count=1 -v ./console
