@@ -22,12 +22,7 @@ func recordDecision(ctx context.Context, tracer trace.Tracer, d policy.Decision,
 	if began.IsZero() {
 		began = time.Now().Add(-d.Took)
 	}
-	start := trace.WithTimestamp(began)
-	end := start
-	if d.Took != 0 {
-		end = trace.WithTimestamp(began.Add(d.Took))
-	}
-	opts := append(slices.Clip(s.start), start)
+	opts := append(slices.Clip(s.start), trace.WithTimestamp(began))
 	cause, _ := causeOf(ctx)
 	for _, linked := range [...]trace.SpanContext{tripped, cause} {
 		if linked.IsValid() {
@@ -39,8 +34,12 @@ func recordDecision(ctx context.Context, tracer trace.Tracer, d policy.Decision,
 		return // a sampler said no
 	}
 	span.SetAttributes(figures(ctx, d)...)
-	span.End(end)
+	span.End(trace.WithTimestamp(began.Add(max(d.Took, shortest))))
 }
+
+// shortest is how long the span of a decision lasts that took no time: Jaeger
+// warns of one that ends as it begins.
+const shortest = time.Nanosecond
 
 // figures are the attributes worth building only for a span that records.
 func figures(ctx context.Context, d policy.Decision) []attribute.KeyValue {

@@ -26,10 +26,10 @@
 //
 // A decision becomes a span only where the span in its context records, and is
 // that span's child; requests to a server may begin traces, see below. It begins
-// and ends when the decision did. A decision of a
-// breaker that is not closed is linked to the span that tripped it, found by the
-// breaker's key (breakers without a key count as one): give breakers that share
-// an observer a [policy.WithKey].
+// and ends when the decision did, and lasts a nanosecond where that took no time.
+// A decision of a breaker that is not closed is linked to the span that tripped
+// it, found by the breaker's key (breakers without a key count as one): give
+// breakers that share an observer a [policy.WithKey].
 //
 // # Requests to a server
 //

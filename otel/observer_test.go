@@ -77,6 +77,18 @@ func TestDecisionWithoutABeginningEndsNow(t *testing.T) {
 	require.False(t, s.EndTime().Before(before))
 }
 
+// What ends as it begins, Jaeger takes for a negative duration, and warns.
+func TestDecisionThatTakesNoTimeEndsAfterItBegan(t *testing.T) {
+	for _, took := range []time.Duration{0, -time.Second} {
+		r := record(t)
+		ctx, _ := r.parent()
+		r.Observe(ctx, policy.Decision{Policy: "mine", Action: "admit", Began: time.Now(), Took: took})
+
+		s := r.span("magnetar.mine.admit")
+		require.Equal(t, time.Nanosecond, s.EndTime().Sub(s.StartTime()))
+	}
+}
+
 func TestDecisionIsNoSpanWithoutAParentThatRecords(t *testing.T) {
 	r := record(t)
 	unsampled := trace.ContextWithSpanContext(context.Background(), trace.NewSpanContext(trace.SpanContextConfig{
