@@ -30,6 +30,13 @@ type Program struct {
 	Name string
 	// Package of Debian's that has it, such as "nginx".
 	Package string
+	// Variable of the environment that has the binary's path, for what Debian
+	// does not pack. Default: "", Name is looked for.
+	Variable string
+	// Build says how to make that binary.
+	Build string
+	// Env is added to the environment that the server gets, as "KEY=value".
+	Env []string
 	// User it runs as where root runs the tests, for servers that refuse to be
 	// root's. Default: "", whoever runs the tests.
 	User string
@@ -45,6 +52,7 @@ type Daemon struct {
 
 	t      testing.TB
 	binary string
+	env    []string
 	as     *syscall.Credential // nil: nobody else
 	args   []string
 	log    *os.File // what it says, on both channels
@@ -59,7 +67,7 @@ type Daemon struct {
 func New(t testing.TB, p Program) *Daemon {
 	t.Helper()
 	binary := p.find(t)
-	d := &Daemon{t: t, binary: binary, as: p.credential(t), Port: FreePort(t)}
+	d := &Daemon{t: t, binary: binary, env: p.Env, as: p.credential(t), Port: FreePort(t)}
 	dir, err := os.MkdirTemp("", filepath.Base(p.Name)+"-") //nolint:usetesting // TempDir's parents are closed to other users
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
@@ -212,6 +220,7 @@ func (d *Daemon) answers() error {
 func (d *Daemon) command(binary string, args []string) *exec.Cmd {
 	cmd := exec.Command(binary, args...) //nolint:gosec,noctx // the test's own; it outlives its context, to end in a Cleanup
 	cmd.Dir = d.Dir
+	cmd.Env = append(cmd.Environ(), d.env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM, Credential: d.as}
 	return cmd
 }

@@ -50,7 +50,7 @@ func serve(address string) {
 		}
 	}()
 	for s := range ask {
-		fmt.Println("got", s)
+		fmt.Println("got", s, os.Getenv("DAEMON_TEST_SAYS"))
 		if s == syscall.SIGTERM {
 			return
 		}
@@ -92,7 +92,7 @@ func TestSignalReachesTheServer(t *testing.T) {
 	d := daemon.New(t, thisBinary(t))
 	d.Start("serve", d.Address())
 	d.Signal(syscall.SIGUSR1)
-	require.Eventually(t, func() bool { return d.Log() == "got user defined signal 1\n" }, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return d.Log() == "got user defined signal 1 \n" }, 10*time.Second, 5*time.Millisecond)
 }
 
 func TestServerAndItsDirectoryAreGoneWithTheTest(t *testing.T) {
@@ -152,6 +152,39 @@ func TestMissingServerFailsTheTestOnCI(t *testing.T) {
 	require.Equal(t, "no no-such-server here: apt-get install no-such-package", f.said)
 }
 
+func TestServerGetsItsEnvironment(t *testing.T) {
+	program := thisBinary(t)
+	program.Env = []string{"DAEMON_TEST_SAYS=hello"}
+	d := daemon.New(t, program)
+	d.Start("serve", d.Address())
+	d.Stop()
+	require.Contains(t, d.Log(), "got terminated hello")
+}
+
+func TestServerMayBeNamedByTheEnvironment(t *testing.T) {
+	program := daemon.Program{Name: "no-such-server", Variable: "DAEMON_TEST_BIN", Build: "Build it."}
+	t.Setenv("DAEMON_TEST_BIN", thisBinary(t).Name)
+	d := daemon.New(t, program)
+	d.Start("serve", d.Address())
+	require.NotEmpty(t, said(t, d))
+
+	for _, c := range []struct {
+		named, ci, said string
+		failed          bool
+	}{
+		{"", "", "no no-such-server here: set DAEMON_TEST_BIN to its binary. Build it.", false},
+		{"", "true", "no no-such-server here: set DAEMON_TEST_BIN to its binary. Build it.", true},
+		{"/no/such/binary", "", "DAEMON_TEST_BIN: ", true},
+	} {
+		t.Setenv("DAEMON_TEST_BIN", c.named)
+		t.Setenv("CI", c.ci)
+		f := &fake{TB: t}
+		f.run(func() { daemon.New(f, program) })
+		require.Equal(t, c.failed, f.failed)
+		require.Contains(t, f.said, c.said)
+	}
+}
+
 func said(t *testing.T, d *daemon.Daemon) string {
 	t.Helper()
 	conn, err := net.Dial("tcp", d.Address())
@@ -191,6 +224,7 @@ func (f *fake) Cleanup(cleanup func())            { f.cleanups = append(f.cleanu
 func (f *fake) Failed() bool                      { return f.failed }
 func (f *fake) Logf(format string, args ...any)   { f.said += fmt.Sprintf(format, args...) }
 func (f *fake) Errorf(format string, args ...any) { f.failed = true; f.Logf(format, args...) }
+func (f *fake) Fatalf(format string, args ...any) { f.Errorf(format, args...); f.FailNow() }
 func (f *fake) FailNow()                          { f.failed = true; runtime.Goexit() }
 
 func (f *fake) Skip(args ...any) {

@@ -21,16 +21,37 @@ var places = []string{"/usr/sbin", "/usr/lib/postgresql/*/bin"}
 // find returns the path of the binary, or ends the test.
 func (p Program) find(t testing.TB) string {
 	t.Helper()
-	binary, err := lookPath(p.Name)
-	if err == nil {
+	binary, absent := p.look(t)
+	if absent == "" {
 		return binary
 	}
-	absent := fmt.Sprintf("no %s here: apt-get install %s", p.Name, p.Package)
 	if os.Getenv("CI") == "" {
 		t.Skip(absent)
 	}
 	t.Fatal(absent)
 	return ""
+}
+
+// look returns the path of the binary, or says how to get one. One that is named
+// wrongly ends the test: somebody wanted it to run.
+func (p Program) look(t testing.TB) (binary, absent string) {
+	t.Helper()
+	if p.Variable == "" {
+		binary, err := lookPath(p.Name)
+		if err != nil {
+			return "", fmt.Sprintf("no %s here: apt-get install %s", p.Name, p.Package)
+		}
+		return binary, ""
+	}
+	named := os.Getenv(p.Variable)
+	if named == "" {
+		return "", fmt.Sprintf("no %s here: set %s to its binary. %s", p.Name, p.Variable, p.Build)
+	}
+	binary, err := exec.LookPath(named)
+	if err != nil {
+		t.Fatalf("%s: %v", p.Variable, err)
+	}
+	return binary, ""
 }
 
 // lookPath is [exec.LookPath] with more places; of several versions it takes the
