@@ -1,4 +1,4 @@
-package jaeger_test
+package main
 
 import (
 	"os"
