@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -148,8 +149,8 @@ func (t *town) client(of string, p pool.TransportConfig, cfg transport.Config) (
 
 // close ends the callers first, then those they called.
 func (t *town) close() {
-	for i := len(t.closing) - 1; i >= 0; i-- {
-		t.closing[i]()
+	for _, end := range slices.Backward(t.closing) {
+		end()
 	}
 	t.closing = nil
 }
