@@ -8,6 +8,8 @@
 // http://localhost:4318.
 package main
 
+//go:generate go test -count=1 -run ^TestPictureIsOfWhatTheKitDoes$ . -redraw
+
 import (
 	"cmp"
 	"context"

@@ -10,7 +10,7 @@ import (
 )
 
 // tracesV1 is what /api/traces returns: what Jaeger's own UI draws.
-// Names are told apart by nothing but their letters, so no field needs a tag.
+// Names are matched in any case, so no field needs a tag.
 type tracesV1 struct {
 	Data []struct {
 		Processes map[string]struct {

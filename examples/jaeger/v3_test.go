@@ -10,7 +10,7 @@ import (
 )
 
 // tracesV3 is what /api/v3/traces returns: OTLP as JSON. Names are
-// told apart by nothing but their letters, so no field needs a tag.
+// matched in any case, so no field needs a tag.
 type tracesV3 struct {
 	Result struct {
 		ResourceSpans []struct {
