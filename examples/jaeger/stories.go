@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -55,7 +56,7 @@ const threshold = 3
 
 var breakerPlot = plot{
 	toStock: transport.Config{Timeouts: &transport.Timeouts{}, Breaker: &policy.CircuitBreakerConfig{
-		FailureThreshold: threshold, SuccessThreshold: 1, Cooldown: 500 * time.Millisecond,
+		FailureThreshold: threshold, SuccessThreshold: 1, Cooldown: 2 * time.Second,
 	}},
 	answer: func(_ context.Context, t *town, _ visit) int {
 		if t.well.Load() {
@@ -137,17 +138,10 @@ func shedding(ctx context.Context, t *town) (string, error) {
 	}
 	second, err := t.checkout(ctx, 1, http.StatusServiceUnavailable)
 	close(t.over)
-	if err := cmpOr(err, <-first); err != nil {
+	if err := errors.Join(err, <-first); err != nil {
 		return "", err
 	}
 	return "while orders was busy with all it has room for, a second order was turned away, Retry-After: " + second.retryAfter + " s", nil
-}
-
-func cmpOr(first, second error) error {
-	if first != nil {
-		return first
-	}
-	return second
 }
 
 // A rotation: stock moves to another address.

@@ -30,7 +30,7 @@ const (
 )
 
 // flushTime is all that a collector gets to take the spans of a story.
-const flushTime = 5 * time.Second
+const flushTime = 10 * time.Second
 
 // telemetry is an OpenTelemetry SDK for each service, as if they were processes
 // of their own.
