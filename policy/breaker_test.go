@@ -463,6 +463,18 @@ func TestBreakerTellsWhatItCountedBeforeItOpened(t *testing.T) {
 	})
 }
 
+// Whoever puts the decisions in the order of their times sees causes first.
+func TestBreakerAdmitsATrialAfterItHasHalfOpened(t *testing.T) {
+	seen := new(recorder)
+	b := policy.NewCircuitBreaker(policy.CircuitBreakerConfig{FailureThreshold: 1, Cooldown: 1}, policy.WithObserver(seen))
+	trip(t, b, 1)
+	require.Eventually(t, func() bool { return try(t, b, policy.Success) }, time.Minute, time.Millisecond)
+
+	last := seen.all[len(seen.all)-2:]
+	require.Equal(t, []policy.Action{policy.ActionHalfOpen, policy.ActionAdmit}, []policy.Action{last[0].Action, last[1].Action})
+	require.False(t, last[1].Began.Before(last[0].Began))
+}
+
 func TestBreakerConfigReportsAllFaults(t *testing.T) {
 	err := policy.CircuitBreakerConfig{
 		FailureThreshold: -1, FailureRate: math.NaN(), SlowRate: 2, Window: time.Nanosecond, MinCalls: -1,

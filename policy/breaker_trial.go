@@ -41,7 +41,7 @@ func (b *CircuitBreaker) admitTrial(ctx context.Context, a asked) (Permit, error
 	}
 	if b.opts.watch.wants(ctx) {
 		b.opts.watch.observe(ctx, Decision{
-			Policy: PolicyBreaker, Action: ActionAdmit, Reason: reason, Key: b.opts.key, Began: now,
+			Policy: PolicyBreaker, Action: ActionAdmit, Reason: reason, Key: b.opts.key, Began: time.Now(), // after what it half-opened
 		})
 	}
 	return issue(b, g), nil
