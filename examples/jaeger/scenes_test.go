@@ -74,6 +74,7 @@ func checkBreaker(t *testing.T, sc scene) {
 	admitted := sc.spans.named(orders, "magnetar.breaker.admit")
 	require.Len(t, admitted, threshold+1)
 	require.Equal(t, "cooldown_over", admitted[threshold].reason())
+	require.False(t, admitted[threshold].began.Before(halfOpened.began), "the trial is admitted because it half-opened")
 	for _, s := range []span{refused, admitted[threshold], halfOpened, closed} {
 		require.Equalf(t, []ref{tripping.ref()}, s.links, "%v leads to what tripped it", s)
 	}
