@@ -133,19 +133,25 @@
 //
 // # Metrics
 //
-//	name                          instrument     unit        attributes
-//	http.client.request.duration  histogram      s           of the conventions: method, server, status,
-//	                                                         error.type, protocol version, url.template
-//	magnetar.decisions            counter        {decision}  magnetar.policy, .action, .reason, .priority,
-//	                                                         .shadow, http.route
-//	magnetar.wait.duration        histogram      s           magnetar.policy, .action, .priority
-//	magnetar.in_flight            histogram      {try}       magnetar.policy
-//	magnetar.limit                gauge          {try}       magnetar.policy
-//	magnetar.breaker.open         updowncounter  {breaker}   none
-//	magnetar.pool.connections     updowncounter  {connection}  magnetar.pool.name, .state: idle, active, creating
+//	name                          instrument     unit          attributes
+//	http.client.request.duration  histogram      s             http.request.method, server.address, server.port,
+//	                                                           http.response.status_code, error.type,
+//	                                                           network.protocol.version, url.template
+//	magnetar.decisions            counter        {decision}    magnetar.policy, magnetar.action, magnetar.reason,
+//	                                                           magnetar.priority, magnetar.shadow, http.route
+//	magnetar.wait.duration        histogram      s             magnetar.policy, magnetar.action, magnetar.priority
+//	magnetar.in_flight            histogram      {try}         magnetar.policy
+//	magnetar.limit                gauge          {try}         magnetar.policy
+//	magnetar.breaker.open         updowncounter  {breaker}     none
+//	magnetar.pool.connections     updowncounter  {connection}  magnetar.pool.name, magnetar.pool.state
 //	magnetar.pool.max             updowncounter  {connection}  magnetar.pool.name
 //	magnetar.pool.waiting         updowncounter  {caller}      magnetar.pool.name
-//	http.client.open_connections  updowncounter  {connection}  of the conventions: server, http.connection.state
+//	magnetar.pool.endpoints       updowncounter  {endpoint}    server.address, server.port, magnetar.pool.state
+//	http.client.open_connections  updowncounter  {connection}  server.address, server.port, http.connection.state
+//
+// The state of a pool's connections is idle, active or creating, that of a
+// connection to a server idle or active, and that of an endpoint healthy,
+// slow_start or ejected.
 //
 // No metric has the key: keys are often hosts, and those may be without bound.
 // For the same reason magnetar.in_flight is a distribution, of what each
@@ -158,6 +164,12 @@
 // The routes are the patterns that a router was given, never paths. At most 900
 // combinations with a route are told apart, and beyond them the route counts as
 // _OTHER; of the others at most 1,000, and beyond them policy and action do.
+//
+// A measurement is made in the context of the try that it is of, so that the
+// SDK's exemplars lead to its span where that is sampled: those of
+// http.client.request.duration to the CLIENT span, all others to the span whose
+// child the decision is. What is decided in the background leads to the span that
+// led to it. Levels, which are read when metrics are collected, have none.
 //
 // Of a server, the refusals by reason and priority are magnetar.decisions, the
 // time in the queue is magnetar.wait.duration, and http.server.request.duration

@@ -48,9 +48,6 @@ type OpenConnections struct {
 	Active, Idle int // with and without a request
 }
 
-// serversMax bounds the servers whose connections are told apart.
-const serversMax = 500
-
 // WatchOpenConnections measures the connections that read yields whenever
 // metrics are collected, until stop is called. Beyond 500 servers they count for
 // one named _OTHER. read must be quick and safe for concurrent use.
@@ -61,33 +58,90 @@ func (o *Observer) WatchOpenConnections(read func() iter.Seq[OpenConnections]) (
 	m, _ := o.meters.now()
 	return m.levels.watch(func(to metric.Observer) {
 		tell := func(c OpenConnections) {
-			server := []attribute.KeyValue{semconv.ServerAddress(c.Address), semconv.ServerPort(c.Port)}
-			to.ObserveInt64(m.levels.open, int64(c.Active), metric.WithAttributes(append(server, semconv.HTTPConnectionStateActive)...))
-			to.ObserveInt64(m.levels.open, int64(c.Idle), metric.WithAttributes(append(server, semconv.HTTPConnectionStateIdle)...))
+			in := ofServer(c.Address, c.Port)
+			to.ObserveInt64(m.levels.open, int64(c.Active), in(semconv.HTTPConnectionStateActive))
+			to.ObserveInt64(m.levels.open, int64(c.Idle), in(semconv.HTTPConnectionStateIdle))
 		}
-		rest, servers := OpenConnections{Address: other}, 0
-		for c := range read() {
-			if servers++; servers <= serversMax {
-				tell(c)
-				continue
-			}
+		rest := OpenConnections{Address: other}
+		if foremost(read(), tell, func(c OpenConnections) {
 			rest.Active += c.Active
 			rest.Idle += c.Idle
-		}
-		if servers > serversMax {
+		}) {
 			tell(rest)
 		}
 	})
+}
+
+// Endpoints is how many addresses stand behind a server's name at the moment, by
+// whether they get requests.
+type Endpoints struct {
+	Address  string // host of the URL
+	Port     int
+	Healthy  int // get their share of requests
+	Starting int // get a growing share
+	Ejected  int // get none, unless too few are healthy
+}
+
+// WatchEndpoints measures the endpoints that read yields whenever metrics are
+// collected, until stop is called. Beyond 500 servers they count for one named
+// _OTHER. read must be quick and safe for concurrent use.
+func (o *Observer) WatchEndpoints(read func() iter.Seq[Endpoints]) (stop func()) {
+	if o == nil {
+		return func() {}
+	}
+	m, _ := o.meters.now()
+	return m.levels.watch(func(to metric.Observer) {
+		tell := func(e Endpoints) {
+			in := ofServer(e.Address, e.Port)
+			to.ObserveInt64(m.levels.endpoints, int64(e.Healthy), in(keyPoolState.String("healthy")))
+			to.ObserveInt64(m.levels.endpoints, int64(e.Starting), in(keyPoolState.String("slow_start")))
+			to.ObserveInt64(m.levels.endpoints, int64(e.Ejected), in(keyPoolState.String("ejected")))
+		}
+		rest := Endpoints{Address: other}
+		if foremost(read(), tell, func(e Endpoints) {
+			rest.Healthy += e.Healthy
+			rest.Starting += e.Starting
+			rest.Ejected += e.Ejected
+		}) {
+			tell(rest)
+		}
+	})
+}
+
+// ofServer returns the attributes of a server with one of its states.
+func ofServer(address string, port int) func(state attribute.KeyValue) metric.ObserveOption {
+	server := [...]attribute.KeyValue{semconv.ServerAddress(address), semconv.ServerPort(port)}
+	return func(state attribute.KeyValue) metric.ObserveOption {
+		return metric.WithAttributeSet(attribute.NewSet(server[0], server[1], state))
+	}
+}
+
+// serversMax bounds the servers that are told apart.
+const serversMax = 500
+
+// foremost tells as many of all as are told apart and lumps the others, if there
+// are any.
+func foremost[T any](all iter.Seq[T], tell, lump func(T)) (others bool) {
+	servers := 0
+	for one := range all {
+		if servers++; servers <= serversMax {
+			tell(one)
+		} else {
+			lump(one)
+		}
+	}
+	return servers > serversMax
 }
 
 // levels are the metrics that are read when they are collected.
 type levels struct {
 	meter metric.Meter
 
-	pool    metric.Int64ObservableUpDownCounter
-	max     metric.Int64ObservableUpDownCounter
-	waiting metric.Int64ObservableUpDownCounter
-	open    metric.Int64ObservableUpDownCounter
+	pool      metric.Int64ObservableUpDownCounter
+	max       metric.Int64ObservableUpDownCounter
+	waiting   metric.Int64ObservableUpDownCounter
+	open      metric.Int64ObservableUpDownCounter
+	endpoints metric.Int64ObservableUpDownCounter
 }
 
 func newLevels(m metric.Meter) levels {
@@ -105,6 +159,9 @@ func newLevels(m metric.Meter) levels {
 		open: ok(m.Int64ObservableUpDownCounter("http.client.open_connections",
 			metric.WithUnit("{connection}"),
 			metric.WithDescription("Number of outbound HTTP connections that are currently active or idle on the client."))),
+		endpoints: ok(m.Int64ObservableUpDownCounter("magnetar.pool.endpoints",
+			metric.WithUnit("{endpoint}"),
+			metric.WithDescription("Addresses behind a server's name by whether they get requests."))),
 	}
 }
 
@@ -112,7 +169,7 @@ func (l levels) watch(read func(metric.Observer)) (stop func()) {
 	registration, err := l.meter.RegisterCallback(func(_ context.Context, to metric.Observer) error {
 		read(to)
 		return nil
-	}, l.pool, l.max, l.waiting, l.open)
+	}, l.pool, l.max, l.waiting, l.open, l.endpoints)
 	if err != nil {
 		api.Handle(err)
 		return func() {}

@@ -59,10 +59,37 @@ func TestOpenConnectionsAreToldByServer(t *testing.T) {
 	require.Equal(t, int64(502), of("_OTHER", 0, semconv.HTTPConnectionStateIdle))
 }
 
+func TestEndpointsAreToldByServer(t *testing.T) {
+	r := record(t)
+	servers := []otel.Endpoints{{Address: "a.example", Port: 443, Healthy: 3, Starting: 1, Ejected: 2}, {Address: "b.example", Port: 80}}
+	stop := r.WatchEndpoints(func() iter.Seq[otel.Endpoints] { return slices.Values(servers) })
+
+	of := func(address string, port int, state string) int64 {
+		n, told := r.sums("magnetar.pool.endpoints")[set(semconv.ServerAddress(address), semconv.ServerPort(port), attribute.String("magnetar.pool.state", state))]
+		require.True(t, told)
+		return n
+	}
+	require.Equal(t, int64(3), of("a.example", 443, "healthy"))
+	require.Equal(t, int64(1), of("a.example", 443, "slow_start"))
+	require.Equal(t, int64(2), of("a.example", 443, "ejected"))
+	require.Zero(t, of("b.example", 80, "ejected"), "so that it is known to be none")
+
+	for i := range 1000 {
+		servers = append(servers, otel.Endpoints{Address: fmt.Sprint(i), Port: 1, Healthy: 1, Starting: 2, Ejected: 3})
+	}
+	require.Len(t, r.sums("magnetar.pool.endpoints"), 3*501)
+	require.Equal(t, int64(502), of("_OTHER", 0, "healthy"))
+	require.Equal(t, int64(2*502), of("_OTHER", 0, "slow_start"))
+	require.Equal(t, int64(3*502), of("_OTHER", 0, "ejected"))
+	stop()
+	require.Empty(t, r.sums("magnetar.pool.endpoints"))
+}
+
 func TestNobodyMeasuresLevels(t *testing.T) {
 	var o *otel.Observer
 	require.NotPanics(t, func() {
 		o.WatchPool("", nil)()
 		o.WatchOpenConnections(nil)()
+		o.WatchEndpoints(nil)()
 	})
 }

@@ -30,8 +30,9 @@ func (t *Transport) Close() error {
 // then on.
 func (t *Transport) closeAll() {
 	t.end()
-	t.unmeasure()
-	t.unwatch()
+	for _, stop := range t.unwatch {
+		stop()
+	}
 	all := []*endpoint{t.spare}
 	for _, tgt := range t.targets.close() {
 		t.keeper.forget(tgt)

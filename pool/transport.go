@@ -31,13 +31,12 @@ type Transport struct {
 	base     atomic.Pointer[http.Transport] // the settings of connections
 	sessions tls.ClientSessionCache         // of TLS, for bases that have none
 
-	targets   *targets
-	keeper    *keeper
-	spare     *endpoint             // for targets that are too many
-	probing   chan struct{}         // a place for each probe that runs
-	misled    atomic.Pointer[error] // the first failure of the balancer
-	unmeasure func()                // ends the measuring of connections
-	unwatch   func()
+	targets *targets
+	keeper  *keeper
+	spare   *endpoint             // for targets that are too many
+	probing chan struct{}         // a place for each probe that runs
+	misled  atomic.Pointer[error] // the first failure of the balancer
+	unwatch []func()              // end the measuring and showing of what there is
 
 	life     context.Context // of what runs in the background
 	end      context.CancelFunc
@@ -77,8 +76,10 @@ func NewTransport(cfg TransportConfig, opts ...TransportOption) (*Transport, err
 	t.base.Store(t.prepared(o.base))
 	t.targets = &targets{transport: t, byKey: make(map[targetKey]*target)}
 	t.spare = t.newEndpoint(generation.Config{}, nil, "")
-	t.unmeasure = o.otel.WatchOpenConnections(t.openConnections)
-	t.unwatch = policy.Watch(policy.Observers(o.observers...), t, (*Transport).statuses)
+	t.unwatch = []func(){
+		o.otel.WatchOpenConnections(t.openConnections), o.otel.WatchEndpoints(t.endpointStates),
+		policy.Watch(policy.Observers(o.observers...), t, (*Transport).statuses),
+	}
 	return t, nil
 }
 
