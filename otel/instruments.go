@@ -6,6 +6,7 @@ import (
 	api "go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/semconv/v1.43.0/httpconv"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/magnetar-go/magnetar/policy"
 )
@@ -63,6 +64,9 @@ func (m *instruments) decisionsEnabled(ctx context.Context) bool {
 }
 
 func (m *instruments) decision(ctx context.Context, d policy.Decision, s *series) {
+	if unawaited(d.Action) {
+		ctx = withCause(ctx)
+	}
 	m.decisions.Add(ctx, 1, s.decision...)
 	if d.Took > 0 && waited(d.Action) {
 		m.waits.Record(ctx, d.Took.Seconds(), s.wait...)
@@ -78,4 +82,23 @@ func (m *instruments) decision(ctx context.Context, d policy.Decision, s *series
 // waited reports whether the time that a decision took was spent waiting.
 func waited(a policy.Action) bool {
 	return a == policy.ActionWait || a == policy.ActionAdmit || a == policy.ActionAcquire || a == policy.ActionRefuse
+}
+
+// unawaited reports whether a is what a pool decides while nobody waits for it.
+func unawaited(a policy.Action) bool {
+	switch a {
+	case policy.ActionEject, policy.ActionReturn, policy.ActionRotate, policy.ActionRetire,
+		policy.ActionResolve, policy.ActionProbe, policy.ActionLeak:
+		return true
+	}
+	return false
+}
+
+// withCause returns ctx with the span that led to a decision in the background,
+// where one did, for that is where an exemplar is to lead.
+func withCause(ctx context.Context) context.Context {
+	if cause, background := causeOf(ctx); background && cause.IsValid() {
+		return trace.ContextWithSpanContext(ctx, cause)
+	}
+	return ctx
 }
