@@ -34,7 +34,7 @@ func (c *customers) come(ctx context.Context, client *http.Client, url string) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	room := make(chan struct{}, crowd)
-	for demo.Sleep(ctx, time.Second/time.Duration(c.rate.Load())) {
+	for due := time.Now(); demo.Sleep(ctx, time.Until(due)); due = c.next(due) {
 		select {
 		case room <- struct{}{}:
 			wg.Go(func() {
@@ -44,6 +44,16 @@ func (c *customers) come(ctx context.Context, client *http.Client, url string) {
 		default: // they turn round at the door
 		}
 	}
+}
+
+// next is when the one after who was due then is. A machine that is too slow for
+// its timers has some come at once, but not those of more than a second.
+func (c *customers) next(due time.Time) time.Time {
+	due = due.Add(time.Second / time.Duration(c.rate.Load()))
+	if earliest := time.Now().Add(-time.Second); due.Before(earliest) {
+		return earliest
+	}
+	return due
 }
 
 func (c *customers) ask(ctx context.Context, client *http.Client, url string) {

@@ -51,11 +51,6 @@ func run(ctx context.Context, w io.Writer, args []string) error {
 	if *each <= 0 {
 		return fmt.Errorf("-each %v: must be > 0", *each)
 	}
-	if *lasts > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, *lasts)
-		defer cancel()
-	}
 	t, err := newTelemetry(ctx)
 	if err != nil {
 		return err
@@ -73,6 +68,11 @@ func run(ctx context.Context, w io.Writer, args []string) error {
 	defer s.close()
 	if _, err := fmt.Fprintf(w, introduction, oneIn, metrics.address); err != nil {
 		return err
+	}
+	if *lasts > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, *lasts)
+		defer cancel()
 	}
 	return s.play(ctx, w, *each)
 }

@@ -27,7 +27,7 @@ const (
 func newClient(where map[string][]string, each time.Duration) (*http.Client, *pool.Transport, error) {
 	cfg := pool.DefaultTransport()
 	cfg.MaxLifetime = each // so that there are always some that end
-	pt, err := pool.NewTransport(cfg, pool.WithResolver(pool.Static(where)))
+	pt, err := pool.NewTransport(cfg, pool.WithResolver(pool.Static(where)), pool.WithBalancer(pool.RoundRobin()))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -25,10 +25,10 @@ type shop struct {
 	packers  chan struct{}
 }
 
-// Orders are packed by hand.
+// Orders are packed by hand, forty a second.
 const (
-	packers     = 8
-	takesToPack = 80 * time.Millisecond
+	packers     = 4
+	takesToPack = 100 * time.Millisecond
 )
 
 func newShop(services *http.Client, db *database) *shop {

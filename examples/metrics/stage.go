@@ -27,11 +27,12 @@ type stage struct {
 	closers []func()
 }
 
-// Customers come so many times a second. There is nobody to pack more than a
-// hundred orders.
+// Customers come so many times a second; of those who order three times as many
+// as can be served, at worst.
 const (
-	usually = 20
-	rush    = 250
+	look  = 30
+	order = 10
+	rush  = 120
 )
 
 func newStage(ctx context.Context, each time.Duration) (*stage, error) {
@@ -40,9 +41,9 @@ func newStage(ctx context.Context, each time.Duration) (*stage, error) {
 		s.close()
 		return nil, err
 	}
-	s.customers.items = newCustomers(http.MethodGet, "/items/42", usually)
-	s.customers.prices = newCustomers(http.MethodGet, "/prices/42", usually)
-	s.customers.orders = newCustomers(http.MethodPost, "/orders", usually)
+	s.customers.items = newCustomers(http.MethodGet, "/items/42", look)
+	s.customers.prices = newCustomers(http.MethodGet, "/prices/42", look)
+	s.customers.orders = newCustomers(http.MethodPost, "/orders", order)
 	return s, nil
 }
 

@@ -70,7 +70,7 @@ func (s *stage) sickStock() (over func()) {
 
 func (s *stage) rush() (over func()) {
 	s.customers.orders.rate.Store(rush)
-	return func() { s.customers.orders.rate.Store(usually) }
+	return func() { s.customers.orders.rate.Store(order) }
 }
 
 func (s *stage) slowDatabase() (over func()) {
