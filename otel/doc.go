@@ -151,9 +151,11 @@
 //
 // The state of a pool's connections is idle, active or creating, that of a
 // connection to a server idle or active, and that of an endpoint healthy,
-// slow_start or ejected.
+// slow_start or ejected. A pool's name is what pool.WithKey gives it. Of
+// connections and endpoints at most 500 servers are told apart, and beyond them
+// the server counts as _OTHER.
 //
-// No metric has the key: keys are often hosts, and those may be without bound.
+// No other metric has the key: keys are often hosts, and those may be without bound.
 // For the same reason magnetar.in_flight is a distribution, of what each
 // decision found, and magnetar.limit is told by policies without a key alone,
 // when it changes. magnetar.wait.duration has what a try waited, whether it was
@@ -169,7 +171,8 @@
 // SDK's exemplars lead to its span where that is sampled: those of
 // http.client.request.duration to the CLIENT span, all others to the span whose
 // child the decision is. What is decided in the background leads to the span that
-// led to it. Levels, which are read when metrics are collected, have none.
+// led to it. A decision that begins a trace on a server has none, nor have levels,
+// which are read when metrics are collected.
 //
 // Of a server, the refusals by reason and priority are magnetar.decisions, the
 // time in the queue is magnetar.wait.duration, and http.server.request.duration

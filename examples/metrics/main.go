@@ -33,7 +33,7 @@ func main() {
 const introduction = `The metrics of a shop, with one trace in %d sampled, are at http://%s/metrics. To see them:
   prometheus --config.file=examples/metrics/prometheus.yml --storage.tsdb.path="$(mktemp -d)" \
     --enable-feature=exemplar-storage --web.listen-address=127.0.0.1:9090
-  http://127.0.0.1:9090/alerts    the alerts, one for each trouble
+  http://127.0.0.1:9090/alerts     what each trouble raises, once it has lasted
   examples/metrics/dashboard.json  to be imported in Grafana
 
 `

@@ -35,7 +35,7 @@ func TestRulesAreRight(t *testing.T) {
 }
 
 // The troubles come again and again, so that a slow machine only takes longer.
-const patience = 3 * time.Minute
+const patience = 2 * time.Minute
 
 func TestPrometheusSeesEveryTrouble(t *testing.T) {
 	d := daemon.New(t, debian) // which may skip the test

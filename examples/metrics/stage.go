@@ -27,8 +27,8 @@ type stage struct {
 	closers []func()
 }
 
-// Customers come so many times a second; of those who order three times as many
-// as can be served, at worst.
+// Customers come so many times a second; in a rush three times as many order as
+// can be served.
 const (
 	look  = 30
 	order = 10
