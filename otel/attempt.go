@@ -81,7 +81,8 @@ func (s AttemptSpan) Headers(resp *http.Response, err error) {
 }
 
 // End ends the span when the response body has ended; err is what reading it
-// failed with, nil if it was read or closed. Only the first End counts.
+// failed with, nil if it was read or closed, or if Headers was told an error.
+// Only the first End counts.
 func (s AttemptSpan) End(err error) {
 	if s.span == nil {
 		return

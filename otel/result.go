@@ -64,7 +64,7 @@ func (r result) errorType() string {
 }
 
 // attributes are those that the semantic conventions have in common for spans
-// and metrics. Spans have one more.
+// and metrics, with room for one that only spans have.
 func (r result) attributes() []attribute.KeyValue {
 	attrs := make([]attribute.KeyValue, 0, 4)
 	if r.status != 0 {

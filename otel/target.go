@@ -89,7 +89,8 @@ func (t *target) ending(r result) *ending {
 			return e
 		}
 	}
-	e := &ending{r, slices.Clip(r.shown()), recordWith(slices.Concat(t.common, r.attributes()))}
+	attrs := slices.Concat(t.common, r.attributes()) // a set sorts what it is made of
+	e := &ending{r, slices.Clip(r.shown()), recordWith(attrs)}
 	t.endings.add(e)
 	return e
 }

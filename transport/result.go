@@ -37,7 +37,7 @@ func (r *result) given() bool { return r.body.given }
 func (c *call) deliver(r result) (*http.Response, error) {
 	if r.err != nil {
 		r.release(r.verdict.Outcome)
-		r.endSpan(r.err)
+		r.endSpan(nil) // the error was told before
 		r.end()
 		return c.fail(c.named(r))
 	}

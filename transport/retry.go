@@ -146,7 +146,7 @@ func (r *result) try() {
 // when the next is certain.
 func (r *result) settle() {
 	r.release(r.verdict.Outcome)
-	r.endSpan(r.err) // its response waits, the try does not
+	r.endSpan(nil) // its response waits, the try does not; an error was told before
 	if r.resp != nil {
 		r.wrap(r.resp)
 		return

@@ -5,13 +5,17 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/magnetar-go/magnetar/otel"
+	"github.com/magnetar-go/magnetar/policy"
 	"github.com/magnetar-go/magnetar/transport"
 )
 
@@ -49,4 +53,25 @@ func tracedCall(t *testing.T, sampler sdktrace.Sampler) (names []string, tracepa
 		names = append(names, s.Name())
 	}
 	return names, traceparent
+}
+
+func TestSpanOfEachTrySaysWhatItFailedWith(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := tracetest.NewSpanRecorder()
+		provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(ended))
+		p := newPeer(failing(errReset), status(http.StatusServiceUnavailable), failing(errReset))
+		_, err := transport.New(p, transport.Default(), sendingOn(otel.WithTracerProvider(provider))).RoundTrip(get(t))
+		require.ErrorIs(t, err, policy.ErrMaxRetriesExceeded)
+		reset := sdktrace.Status{Code: codes.Error, Description: errReset.Error()}
+		var got []sdktrace.Status
+		for _, s := range ended.Ended() {
+			if s.SpanKind() == trace.SpanKindClient {
+				got = append(got, s.Status())
+			}
+		}
+		require.Equal(t, []sdktrace.Status{reset, {Code: codes.Error}, reset}, got)
+		last := ended.Ended()[len(ended.Ended())-1]
+		require.Equal(t, "call GET", last.Name())
+		require.Equal(t, sdktrace.Status{Code: codes.Error, Description: err.Error()}, last.Status())
+	})
 }
