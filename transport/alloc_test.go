@@ -55,7 +55,7 @@ func TestTelemetryAllocatesLittle(t *testing.T) {
 		{"no SDK, but propagators", []transport.Option{sendingOn()}, 1},
 		{"not sampled", seen(sdktrace.NeverSample(), otel.All), 8},
 		{"sampled", seen(sdktrace.AlwaysSample(), otel.Consequential), 20},
-		{"sampled, with every decision", seen(sdktrace.AlwaysSample(), otel.All), 29},
+		{"sampled, with every decision", seen(sdktrace.AlwaysSample(), otel.All), 30},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			unseen := allocsOf(t, getOnce, transport.New(quietBase{}, transport.Default(), transport.WithTelemetry(nil)))

@@ -12,7 +12,7 @@
 //
 //	 1 guard        an own shallow copy of the request; the key: scheme, host, port;
 //	                protocol upgrades and CONNECT pass by the chain
-//	 2 call         one span and one record for all tries, shared by redirects
+//	 2 call         one span for all tries; one record, which redirects share
 //	 3 deadline     total time to the response headers; a caller's own replaces it
 //	 4 retry        what may be repeated, within a budget that is asked before sleeping
 //	 5 throttle     a 429 holds the key until its Retry-After, then calls ramp up
