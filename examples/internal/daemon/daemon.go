@@ -66,7 +66,7 @@ type Daemon struct {
 // which the environment's CI tells, it fails.
 func New(t testing.TB, p Program) *Daemon {
 	t.Helper()
-	binary := p.find(t)
+	binary := p.Find(t)
 	d := &Daemon{t: t, binary: binary, env: p.Env, as: p.credential(t), Port: FreePort(t)}
 	dir, err := os.MkdirTemp("", filepath.Base(p.Name)+"-") //nolint:usetesting // TempDir's parents are closed to other users
 	require.NoError(t, err)

@@ -18,8 +18,9 @@ import (
 // places are where Debian puts what is not in everybody's PATH.
 var places = []string{"/usr/sbin", "/usr/lib/postgresql/*/bin"}
 
-// find returns the path of the binary, or ends the test.
-func (p Program) find(t testing.TB) string {
+// Find returns the path of the binary, for what is no server and ends with its
+// user. Where there is none it ends the test, as [New] does.
+func (p Program) Find(t testing.TB) string {
 	t.Helper()
 	binary, absent := p.look(t)
 	if absent == "" {
