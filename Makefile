@@ -1,4 +1,4 @@
-.PHONY: test lint bench demo overload pooled outage compare nginx lifetime jaeger metrics browser picture
+.PHONY: test lint bench demo overload pooled outage compare nginx lifetime jaeger picture metrics shop console browser
 
 test: ## both modules, as in the README
 	go test ./... && go -C examples test ./...
@@ -33,8 +33,17 @@ outage: ## what an outage costs, with the kit and with its peers
 jaeger: ## six stories through three services, as a real Jaeger shows them; builds it the first time
 	JAEGER_BIN=$${JAEGER_BIN:-$$(.ci/jaeger)} go -C examples test -count=1 -v ./jaeger
 
+picture: ## the README's trace, drawn again from the kit's own spans
+	go -C examples generate ./jaeger
+
+shop: ## a shop in trouble, and its metrics for Prometheus
+	go -C examples run ./metrics
+
 metrics: ## Prometheus, the alerts and every query of the dashboard; from Debian's package prometheus
 	go -C examples test -count=1 -v ./metrics
 
-browser: ## the console in a real browser; from Debian's package chromium. SCREENSHOTS is where pictures go
-	go -C examples test -count=1 -v ./console
+console: ## a shop with the console beside it
+	go -C examples run ./console
+
+browser: ## the console in a real browser, from Debian's package chromium; leaves screenshots in bin
+	SCREENSHOTS=$${SCREENSHOTS:-$(CURDIR)/bin/screenshots} go -C examples test -count=1 -v ./console

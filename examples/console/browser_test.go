@@ -207,6 +207,7 @@ func (b *tab) screenshot(name string) {
 	if dir == "" {
 		dir = b.t.TempDir()
 	}
+	require.NoError(b.t, os.MkdirAll(dir, 0o750)) //nolint:gosec // as below
 	picture, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
 	require.NoError(b.t, err)
 	require.True(b.t, bytes.HasPrefix(picture, []byte("\x89PNG")))

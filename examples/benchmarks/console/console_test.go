@@ -48,10 +48,10 @@ func TestAConsoleTakesLittleOfACore(t *testing.T) {
 	v := view(t, seen)
 	rows = append(rows, measure("console with a viewer", policy.Observers(telemetry, seen)))
 	require.Positive(t, v.close(), "the viewer was sent something")
-	print(rows)
+	show(rows)
 }
 
-func print(rows []row) {
+func show(rows []row) {
 	if !testing.Verbose() {
 		return
 	}
