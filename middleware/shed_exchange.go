@@ -19,15 +19,15 @@ type exchange struct {
 	req     *http.Request   // as it came
 	told    context.Context // in which decisions are told; ends with the request's
 	rc      io.ReadCloser   // the request's body
-	began   time.Time       // the handler; zero where nobody wants to know
 
 	mu sync.Mutex
 	// Guarded by mu:
 	ticket   ticket
-	sampled  bool // holds a permit of the main lane, whose time counts
-	dropped  bool // the time does not count after all
-	placed   bool // holds a place in the streams' lane
-	kept     bool // a hijacked connection holds it
+	began    time.Time // the handler; zero where nobody wants to know how long it took, or it says nothing
+	sampled  bool      // holds a permit of the main lane, whose time counts
+	dropped  bool      // the time does not count after all
+	placed   bool      // holds a place in the streams' lane
+	kept     bool      // a hijacked connection holds it
 	ended    bool
 	status   int // final; zero: not yet
 	sent     int // bytes of the response; no more than tells
@@ -43,14 +43,14 @@ func (x *exchange) serve(next http.Handler, r *http.Request) {
 	if x.sampled && r.Body != nil && r.Body != http.NoBody {
 		r = x.watching(r)
 	}
-	if x.shedder.results != nil {
+	if x.shedder.results != nil && x.ticket.lane == mainLane {
 		x.began = time.Now()
 	}
 	outcome := policy.Ignored // of a panic and a runtime.Goexit
 	defer func() {
 		carryOver(x.req, r)
-		x.tellResult(outcome)
 		x.end(outcome)
+		x.tellResult(outcome)
 	}()
 	next.ServeHTTP(standIn((*writer)(x)), r)
 	x.begin(http.StatusOK)
@@ -81,30 +81,28 @@ func (x *exchange) outcome() policy.Outcome {
 	return policy.Success
 }
 
-// tellResult tells how the request ended to those who want to know of each. How
-// long a stream took says nothing.
-func (x *exchange) tellResult(o policy.Outcome) {
-	if x.began.IsZero() || !x.counted() {
-		return
-	}
-	now := time.Now()
-	x.shedder.results.ObserveResult(x.told, policy.Result{
-		Policy: policy.PolicyShed, Route: x.req.Pattern, Ended: now, Took: now.Sub(x.began), Outcome: o,
-	})
-}
-
-// counted reports whether the request is in the main lane still.
-func (x *exchange) counted() bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.sampled && !x.dropped
-}
-
 // end gives back what the request holds.
 func (x *exchange) end(o policy.Outcome) {
 	t, ctx := x.close()
 	t.permit.Done(ctx, o)
 	t.place.Done(ctx, policy.Ignored)
+}
+
+// tellResult tells how a request ended to those who want to know of each.
+func (x *exchange) tellResult(o policy.Outcome) {
+	if x.shedder.results == nil {
+		return
+	}
+	x.mu.Lock()
+	ctx, began := x.told, x.began
+	x.mu.Unlock()
+	if began.IsZero() {
+		return
+	}
+	now := time.Now()
+	x.shedder.results.ObserveResult(ctx, policy.Result{
+		Inbound: true, Route: x.req.Pattern, Ended: now, Took: now.Sub(began), Outcome: o,
+	})
 }
 
 // close returns what is to be given back, and the context to do it under: where

@@ -30,7 +30,9 @@ func (o *onlooker) Watch(statuses iter.Seq[policy.Status]) (stop func()) {
 	return func() {}
 }
 
-func (o *onlooker) ObserveResult(_ context.Context, r policy.Result) { o.results = append(o.results, r) }
+func (o *onlooker) ObserveResult(_ context.Context, r policy.Result) {
+	o.results = append(o.results, r)
+}
 
 func TestShedderShowsItsLanes(t *testing.T) {
 	o := new(onlooker)
@@ -84,9 +86,37 @@ func TestARequestIsAResult(t *testing.T) {
 		get(mux, "/panic")
 		require.Len(t, o.results, 2, "how long a stream took says nothing")
 		require.Equal(t, policy.Result{
-			Policy: policy.PolicyShed, Route: "GET /orders/{id}", Ended: o.results[0].Ended, Took: 30 * time.Millisecond,
+			Inbound: true, Route: "GET /orders/{id}", Ended: o.results[0].Ended, Took: 30 * time.Millisecond,
 			Outcome: policy.Failure,
 		}, o.results[0])
 		require.Equal(t, policy.Ignored, o.results[1].Outcome)
 	})
+}
+
+// throwing is an onlooker that panics.
+type throwing struct{ told }
+
+func (*throwing) ObserveResult(context.Context, policy.Result) { panic("onlooker") }
+
+func TestAnOnlookerThatPanicsCostsNoPlace(t *testing.T) {
+	s := newShedder(t, policy.ConcurrencyConfig{Limit: 1}, middleware.WithObserver(new(throwing)))
+	for range 3 {
+		get(s.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})), "/")
+	}
+	require.Zero(t, s.Stats().Main.InFlight)
+	require.Equal(t, uint64(3), s.Stats().Main.Admitted)
+}
+
+func TestInShadowModeWhatIsLetThroughIsAResultToo(t *testing.T) {
+	o := new(onlooker)
+	s := newShedder(t, policy.ConcurrencyConfig{Limit: 1}, middleware.WithObserver(o), middleware.WithShadow())
+	outer := s.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		inner := s.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		inner.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/let-through", nil))
+		flushing := s.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush() }))
+		flushing.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/may-be-a-stream", nil))
+	}))
+	get(outer, "/")
+	require.Len(t, o.results, 2)
+	require.EqualValues(t, 2, s.Stats().Main.Refused)
 }

@@ -30,7 +30,9 @@ func (x *exchange) streams(status int) bool {
 func (x *exchange) flush() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.sampled && x.flushed.IsZero() {
+	if !x.sampled { // nobody finds out whether it is a stream
+		x.began = time.Time{}
+	} else if x.flushed.IsZero() {
 		x.told = settled(x.told)
 		x.flushed = time.Now()
 		x.arm(x.flushed, streamAfter)
@@ -53,6 +55,7 @@ func (x *exchange) leave() {
 func (x *exchange) moveOver() (policy.Permit, bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.began = time.Time{}
 	if !x.sampled {
 		return policy.Permit{}, false
 	}

@@ -1,13 +1,9 @@
 package otel
 
 import (
-	"cmp"
-	"encoding/json"
 	"log/slog"
 	"math"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 
@@ -62,6 +58,7 @@ type limitRow struct {
 type budgetRow struct {
 	Key    string  `json:"key"`
 	Tokens float64 `json:"tokens"`
+	Max    int     `json:"max,omitempty"`
 }
 
 type poolRow struct {
@@ -112,92 +109,82 @@ type decisionRow struct {
 	Link     string `json:"link,omitempty"`
 }
 
-// frames makes a frame for all viewers together.
-type frames struct {
-	mu sync.Mutex
-	// Guarded by mu:
-	made time.Time
-	text []byte
-}
-
-// frame returns the data of now, in JSON, only to be read: viewers that ask at
-// about the same time are given the same.
-func (c *Console) frame(now time.Time) []byte {
-	f := &c.frames
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if age := now.Sub(f.made); f.text == nil || age < 0 || age >= framePeriod/2 {
-		text, err := json.Marshal(c.look(now))
-		if err != nil {
-			panic(err) // nothing in a frame cannot be marshalled
-		}
-		f.made, f.text = now, text
-	}
-	return f.text
-}
-
+// look is what the console shows now.
 func (c *Console) look(now time.Time) *frame {
 	f := &frame{
-		At: now.UnixMilli(), Started: c.started.UnixMilli(), Traffic: c.traffic.minutes(now),
-		Breakers: []breakerRow{}, Limits: []limitRow{}, Budgets: []budgetRow{}, Pools: []poolRow{},
-		Endpoints: []endpointRow{}, Decisions: []decisionRow{}, More: map[string]int{},
+		At: now.UnixMilli(), Started: now.Add(c.traffic.since.Sub(now)).UnixMilli(), Traffic: c.traffic.minutes(now),
+		More: map[string]int{},
 	}
 	for _, m := range f.Traffic {
 		m.Key = shown(m.Key)
 	}
-	for s := range c.sources.all() {
-		f.add(&s)
+	var all standings
+	c.sources.each(all.add)
+	f.Breakers = rows(f, "breakers", &all.breakers, breakerRowOf)
+	f.Limits = rows(f, "limits", &all.limits, limitRowOf)
+	f.Budgets = rows(f, "budgets", &all.budgets, budgetRowOf)
+	f.Pools = rows(f, "pools", &all.pools, poolRowOf)
+	f.Endpoints = rows(f, "endpoints", &all.endpoints, endpointRowOf)
+	f.leave("sources", c.sources.unseen())
+	lines, left := c.ledger.recent(rowsMax)
+	f.leave("decisions", left)
+	f.Decisions = make([]decisionRow, 0, len(lines))
+	for i := range lines {
+		f.Decisions = append(f.Decisions, c.row(&lines[i], now))
 	}
-	for _, n := range c.ledger.recent() {
-		f.Decisions = append(f.Decisions, c.row(&n))
-	}
-	f.Breakers = urgentFirst(f, "breakers", f.Breakers, func(r *breakerRow) urgency {
-		return urgency{stateUrgency[r.State], float64(r.Failures), r.Key}
-	})
-	f.Limits = urgentFirst(f, "limits", f.Limits, func(r *limitRow) urgency {
-		return urgency{float64(r.Held) + float64(r.Queued), share(r.InFlight, r.Limit), r.Key}
-	})
-	f.Budgets = urgentFirst(f, "budgets", f.Budgets, func(r *budgetRow) urgency { return urgency{-r.Tokens, 0, r.Key} })
-	f.Pools = urgentFirst(f, "pools", f.Pools, func(r *poolRow) urgency {
-		return urgency{float64(r.Waiting), share(r.Active, r.Max), r.Key}
-	})
-	f.Endpoints = urgentFirst(f, "endpoints", f.Endpoints, func(r *endpointRow) urgency {
-		return urgency{stateUrgency[r.State], float64(r.Failures), r.Key + " " + r.Endpoint}
-	})
-	f.Decisions = cut(f, "decisions", f.Decisions)
 	return f
 }
 
-// add makes a row of a status.
-func (f *frame) add(s *policy.Status) {
-	key := shown(s.Key)
-	switch {
-	case s.Policy == policy.PolicyBreaker:
-		f.Breakers = append(f.Breakers, breakerRow{
-			key, shown(s.State), s.Forced, s.Calls, s.Failures, s.Slow, s.Trials, ms(s.RetryAfter),
-		})
-	case s.Policy == policy.PolicyRetry:
-		f.Budgets = append(f.Budgets, budgetRow{key, finite(s.Tokens)})
-	case s.Policy == policy.PolicyPool && s.State == "":
-		f.Pools = append(f.Pools, poolRow{
-			key, s.Limit, s.Active, s.Idle, s.Creating, s.Queued, ms(s.Oldest), ms(s.Newest),
-		})
-	case s.Policy == policy.PolicyPool:
-		f.Endpoints = append(f.Endpoints, endpointRow{
-			key, shown(s.Endpoint), shown(s.State), s.InFlight, s.Queued, s.Active, s.Idle, ms(s.Oldest), ms(s.Newest),
-			ms(s.Latency), s.Failures, s.Ejections, ms(s.RetryAfter),
-		})
-	case s.Policy == policy.PolicyThrottle && s.RetryAfter == 0: // as good as not there
-	default:
-		f.Limits = append(f.Limits, limitRow{
-			shown(s.Policy), key, s.Limit, ms(s.Per), s.InFlight, s.Queued, s.Keys, ms(s.RetryAfter),
-		})
+// rows makes rows of what is most urgent.
+func rows[R any](f *frame, list string, of *urgent, row func(*policy.Status) R) []R {
+	most, left := of.taken()
+	f.leave(list, left)
+	made := make([]R, 0, len(most)) // a list in JSON, too
+	for i := range most {
+		made = append(made, row(&most[i].Status))
+	}
+	return made
+}
+
+func (f *frame) leave(list string, n int) {
+	if n > 0 {
+		f.More[list] = n
 	}
 }
 
-func (c *Console) row(n *entry) decisionRow {
+func breakerRowOf(s *policy.Status) breakerRow {
+	return breakerRow{
+		shown(s.Key), shown(s.State), s.Forced, s.Calls, s.Failures, s.Slow, s.Trials, ms(s.RetryAfter),
+	}
+}
+
+func limitRowOf(s *policy.Status) limitRow {
+	return limitRow{
+		shown(s.Policy), shown(s.Key), s.Limit, ms(s.Per), s.InFlight, s.Queued, s.Keys, ms(s.RetryAfter),
+	}
+}
+
+func budgetRowOf(s *policy.Status) budgetRow {
+	return budgetRow{shown(s.Key), finite(s.Tokens), s.Limit}
+}
+
+func poolRowOf(s *policy.Status) poolRow {
+	return poolRow{
+		shown(s.Key), s.Limit, s.Active, s.Idle, s.Creating, s.Queued, ms(s.Oldest), ms(s.Newest),
+	}
+}
+
+func endpointRowOf(s *policy.Status) endpointRow {
+	return endpointRow{
+		shown(s.Key), shown(s.Endpoint), shown(s.State), s.InFlight, s.Queued, s.Active, s.Idle,
+		ms(s.Oldest), ms(s.Newest), ms(s.Latency), s.Failures, s.Ejections, ms(s.RetryAfter),
+	}
+}
+
+// row tells when by the wall clock of now, for that may have been set meanwhile.
+func (c *Console) row(n *entry, now time.Time) decisionRow {
 	r := decisionRow{
-		ID: n.id, At: n.last.UnixMilli(), Began: n.first.UnixMilli(), Count: n.count, Level: levelName(n.level),
+		ID: n.id, At: now.Add(n.last.Sub(now)).UnixMilli(), Began: now.Add(n.first.Sub(now)).UnixMilli(), Count: n.count, Level: levelName(n.level),
 		Policy: shown(n.policy), Action: shown(string(n.action)), Reason: shown(string(n.reason)),
 		Key: shown(n.key), Endpoint: shown(n.endpoint), Route: shown(n.route), Note: shown(n.note), Error: shown(n.err),
 		Took: ms(n.took), Shadow: n.shadow,
@@ -220,32 +207,6 @@ func levelName(l slog.Level) string {
 	}
 	return "info"
 }
-
-// urgency says who comes first: by the figures, greatest first, and the name.
-type urgency struct {
-	first, second float64
-	name          string
-}
-
-var stateUrgency = map[string]float64{"open": 2, "half_open": 1, "ejected": 2, "slow_start": 1}
-
-func urgentFirst[R any](f *frame, list string, rows []R, of func(*R) urgency) []R {
-	slices.SortFunc(rows, func(a, b R) int {
-		x, y := of(&a), of(&b)
-		return cmp.Or(cmp.Compare(y.first, x.first), cmp.Compare(y.second, x.second), cmp.Compare(x.name, y.name))
-	})
-	return cut(f, list, rows)
-}
-
-func cut[R any](f *frame, list string, rows []R) []R {
-	if len(rows) <= rowsMax {
-		return rows
-	}
-	f.More[list] = len(rows) - rowsMax
-	return rows[:rowsMax]
-}
-
-func share(n, of int) float64 { return float64(n) / float64(max(1, of)) }
 
 func finite(x float64) float64 {
 	if math.IsNaN(x) || math.IsInf(x, 0) {

@@ -2,6 +2,7 @@ package otel
 
 import (
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -11,21 +12,20 @@ import (
 )
 
 // ledger keeps the last decisions, a line each. One that comes again soon is
-// counted on its line, so that a storm is a line and not a flood.
+// counted on its line, so that a storm is a line and not a flood. Of one kind
+// there are so many lines; while all of them go on, further keys share one.
 type ledger struct {
 	mu sync.Mutex
 	// Guarded by mu:
-	lines   int
 	last    uint64           // id
 	byEvent map[event]*entry // the line on which another of its kind is counted
-	byKind  map[kind]int     // lines of the kind, whatever their key
-	newest  *entry
-	oldest  *entry
+	kinds   map[kind]*order
+	all     order
 }
 
 const (
 	linesMax  = 300
-	kindMax   = linesMax / 4     // so that a storm of one kind over many keys leaves the others room
+	kindMax   = linesMax / 4     // lines of a kind, besides that of the others
 	sameLine  = 10 * time.Second // no longer between two decisions on one line
 	errorText = time.Second      // how often the text of an error is made anew
 )
@@ -43,9 +43,29 @@ type event struct {
 	shadow   bool
 }
 
+const elsewhere = "(others)"
+
 // kind is what the event is, whomever it is about.
 func (e *event) kind() kind { return kind{policy: e.policy, action: e.action, reason: e.reason} }
 
+// others is the event that stands for those of its kind that have no line.
+func (e *event) others() event {
+	return event{policy: e.policy, action: e.action, reason: e.reason, key: elsewhere}
+}
+
+// kept is e with texts of its own: a key may be a few bytes of a large header,
+// which is not to be kept.
+func (e *event) kept() event {
+	own := *e
+	for _, text := range []*string{
+		&own.policy, (*string)(&own.action), (*string)(&own.reason), &own.key, &own.endpoint, &own.route, &own.note,
+	} {
+		*text = strings.Clone(*text)
+	}
+	return own
+}
+
+// entry is a line.
 type entry struct {
 	event
 
@@ -58,136 +78,135 @@ type entry struct {
 	errAt       time.Time
 	span        trace.SpanContext // of the last that has one
 
-	newer, older *entry
+	ofKind        *order
+	inAll, inKind links
 }
 
 func (l *ledger) add(d policy.Decision, at time.Time, span trace.SpanContext) {
 	e := event{
-		d.Policy, d.Action, d.Reason, bounded(d.Key), bounded(d.Endpoint), bounded(d.Route), bounded(d.Note),
-		d.Priority, d.Shadow,
+		bounded(d.Policy), policy.Action(bounded(string(d.Action))), policy.Reason(bounded(string(d.Reason))),
+		bounded(d.Key), bounded(d.Endpoint), bounded(d.Route), bounded(d.Note), d.Priority, d.Shadow,
 	}
-	if l.note(e, levelOf(d), at, d.Took, span, d.Err != nil) {
+	n, news := l.note(e, d, at, span)
+	if !news {
 		return
 	}
-	text := bounded(d.Err.Error()) // the user's code, so nothing is locked
+	text := strings.Clone(bounded(d.Err.Error())) // the user's code, so nothing is locked
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if n := l.byEvent[e]; n != nil {
+	if n.event == e {
 		n.err, n.errAt = text, at
 	}
 }
 
-// note puts the decision on its line, and reports whether that is all.
-func (l *ledger) note(e event, level slog.Level, at time.Time, took time.Duration, span trace.SpanContext, failed bool) bool {
+// note counts the decision on its line, and reports whether the text of its error
+// is wanted there.
+func (l *ledger) note(e event, d policy.Decision, at time.Time, span trace.SpanContext) (n *entry, news bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n := l.byEvent[e]
-	if n == nil || at.Sub(n.last) > sameLine {
-		n = l.begin(e, level, at)
-	} else if n != l.newest {
-		l.unlink(n)
-		l.push(n)
+	n = l.line(e, at)
+	if n == nil {
+		n = l.begin(e, levelOf(d), at)
 	}
+	l.all.bringUp(n)
+	n.ofKind.bringUp(n)
 	n.count++
-	n.took = took
+	n.took = d.Took
 	if at.After(n.last) {
 		n.last = at
 	}
 	if span.IsValid() {
 		n.span = span
 	}
-	return !failed || n.err != "" && at.Sub(n.errAt) < errorText
+	return n, d.Err != nil && (n.err == "" || at.Sub(n.errAt) >= errorText)
 }
 
 // The methods below require mu.
 
-// begin makes the newest line, of an old one if there is no room for more.
-func (l *ledger) begin(e event, level slog.Level, at time.Time) *entry {
-	if l.byEvent == nil {
-		l.byEvent, l.byKind = make(map[event]*entry, linesMax), make(map[kind]int)
+// line returns the one on which e is counted, nil if it begins one.
+func (l *ledger) line(e event, at time.Time) *entry {
+	if n := l.goesOn(e, at); n != nil {
+		return n
 	}
-	n := l.leaving(e.kind())
-	if n == nil {
-		n = new(entry)
-		l.lines++
-	} else {
-		l.forget(n)
+	k := l.kinds[e.kind()]
+	if k == nil || k.len < kindMax || at.Sub(k.oldest.last) > sameLine {
+		return nil
 	}
-	l.last++
-	*n = entry{event: e, id: l.last, level: level, first: at, last: at}
-	l.byEvent[e] = n
-	l.byKind[e.kind()]++
-	l.push(n)
-	return n
+	if n := l.goesOn(e.others(), at); n != nil {
+		return n
+	}
+	return l.begin(e.others(), k.newest.level, at)
 }
 
-// leaving returns the line that a new one of kind k takes the place of, nil if
-// there is room.
-func (l *ledger) leaving(k kind) *entry {
-	switch {
-	case l.byKind[k] >= kindMax:
-		n := l.oldest
-		for n.kind() != k {
-			n = n.newer
-		}
+// goesOn returns the line of e if it is not over.
+func (l *ledger) goesOn(e event, at time.Time) *entry {
+	if n := l.byEvent[e]; n != nil && at.Sub(n.last) <= sameLine {
 		return n
-	case l.lines >= linesMax:
-		return l.oldest
 	}
 	return nil
 }
 
+// begin makes a line, in the place of an old one if there is no room for more.
+func (l *ledger) begin(e event, level slog.Level, at time.Time) *entry {
+	if l.byEvent == nil {
+		l.byEvent, l.kinds = make(map[event]*entry, linesMax), make(map[kind]*order)
+		l.all.of = func(n *entry) *links { return &n.inAll }
+	}
+	if k := l.kinds[e.kind()]; k != nil && k.len > kindMax {
+		l.forget(k.oldest)
+	} else if l.all.len >= linesMax {
+		l.forget(l.all.oldest)
+	}
+	l.last++
+	n := &entry{event: e.kept(), id: l.last, level: level, first: at, last: at}
+	if n.ofKind = l.kinds[n.kind()]; n.ofKind == nil {
+		n.ofKind = &order{of: func(n *entry) *links { return &n.inKind }}
+		l.kinds[n.kind()] = n.ofKind
+	}
+	l.byEvent[n.event] = n
+	l.all.push(n)
+	n.ofKind.push(n)
+	return n
+}
+
 func (l *ledger) forget(n *entry) {
-	l.unlink(n)
 	if l.byEvent[n.event] == n {
 		delete(l.byEvent, n.event)
 	}
-	k := n.kind()
-	if l.byKind[k]--; l.byKind[k] == 0 {
-		delete(l.byKind, k)
+	l.all.unlink(n)
+	if n.ofKind.unlink(n); n.ofKind.len == 0 {
+		delete(l.kinds, n.kind())
 	}
 }
 
-func (l *ledger) push(n *entry) {
-	n.older, n.newer = l.newest, nil
-	if l.newest == nil {
-		l.oldest = n
-	} else {
-		l.newest.newer = n
-	}
-	l.newest = n
-}
-
-func (l *ledger) unlink(n *entry) {
-	if n.newer == nil {
-		l.newest = n.older
-	} else {
-		n.newer.older = n.older
-	}
-	if n.older == nil {
-		l.oldest = n.newer
-	} else {
-		n.older.newer = n.newer
-	}
-}
-
-// recent returns copies of the last lines, newest first.
-func (l *ledger) recent() []entry {
+// recent returns copies of up to rows lines, newest first, and how many there are
+// besides. No kind takes more than a quarter of them from others, so that a storm
+// does not hide what it came from.
+func (l *ledger) recent(rows int) (lines []entry, left int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all := make([]entry, 0, l.lines)
-	for n := l.newest; n != nil; n = n.older {
-		all = append(all, *n)
+	spare := l.all.len - min(l.all.len, rows) // lines to leave out
+	left = spare
+	taken := make(map[kind]int, len(l.kinds))
+	for n := l.all.newest; n != nil; n = n.inAll.older {
+		k := n.kind()
+		if taken[k]++; taken[k] > rows/4 && spare > 0 {
+			spare--
+			continue
+		}
+		if len(lines) < rows {
+			lines = append(lines, *n)
+		}
 	}
-	return all
+	return lines, left
 }
 
-// bounded keeps no more of a text than textMax, and none of the rest alive.
+// bounded keeps no more of a text than textMax.
 func bounded(s string) string {
 	if len(s) <= textMax {
 		return s
 	}
-	return short(s) + "…" // a string of its own
+	return short(s) + "…"
 }
 
 // ended is when a decision had been taken.

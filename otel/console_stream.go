@@ -1,6 +1,7 @@
 package otel
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"time"
@@ -19,9 +20,13 @@ const (
 // in Unix milliseconds and durations in milliseconds; its lists have no more than
 // 100 rows, the most urgent first, and "more" says how many were left out.
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if c == nil {
+		http.NotFound(w, r)
+		return
+	}
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
-	h.Set("Vary", "Accept")
+	h.Add("Vary", "Accept")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
@@ -34,7 +39,7 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.stream(w, r)
 	case strings.Contains(accept, "application/json"):
 		h.Set("Content-Type", "application/json")
-		_, _ = w.Write(c.frame(time.Now()))
+		_, _ = w.Write(c.frame(r.Context()))
 	default:
 		c.page.serve(w)
 	}
@@ -44,18 +49,18 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // viewer leaves.
 func (c *Console) stream(w http.ResponseWriter, r *http.Request) {
 	select {
+	case <-c.closed: // 204 tells the viewer not to come back
+		w.WriteHeader(http.StatusNoContent)
+		return
+	default:
+	}
+	select {
 	case c.viewers <- struct{}{}:
 		defer func() { <-c.viewers }()
 	default:
 		w.Header().Set("Retry-After", "10")
 		http.Error(w, "too many viewers", http.StatusServiceUnavailable)
 		return
-	}
-	select {
-	case <-c.closed: // 204 tells the viewer not to come back
-		w.WriteHeader(http.StatusNoContent)
-		return
-	default:
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // nginx would wait for more
@@ -67,7 +72,7 @@ func (c *Console) stream(w http.ResponseWriter, r *http.Request) {
 	}
 	tick := time.NewTicker(framePeriod)
 	defer tick.Stop()
-	for c.send(w) == nil {
+	for c.send(r.Context(), w) == nil {
 		select {
 		case <-tick.C:
 		case <-r.Context().Done():
@@ -78,11 +83,13 @@ func (c *Console) stream(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (c *Console) send(w http.ResponseWriter) error {
+func (c *Console) send(ctx context.Context, w http.ResponseWriter) error {
+	frame := c.frame(ctx)
+	if frame == nil {
+		return context.Cause(ctx)
+	}
 	control := http.NewResponseController(w)
-	now := time.Now()
-	_ = control.SetWriteDeadline(now.Add(writeTimeout)) // where the server has any
-	frame := c.frame(now)
+	_ = control.SetWriteDeadline(time.Now().Add(writeTimeout)) // where the server has any
 	event := make([]byte, 0, len(frame)+len("data: \n\n"))
 	event = append(event, "data: "...)
 	event = append(event, frame...)

@@ -28,6 +28,7 @@ type frame struct {
 	At, Started int64
 	Traffic     []struct {
 		Key                    string
+		Inbound                bool
 		Tries, Failed, Refused []int
 		Mean, Slowest          []float64
 	}
@@ -53,6 +54,16 @@ func look(t testing.TB, c *otel.Console) frame {
 	require.Equal(t, "application/json", w.Header().Get("Content-Type"))
 	var f frame
 	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &f))
+	return f
+}
+
+// lookAgain is look for other goroutines.
+func lookAgain(c *otel.Console) (f frame) {
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.Header.Set("Accept", "application/json")
+	c.ServeHTTP(w, r)
+	_ = json.Unmarshal(w.Body.Bytes(), &f) // zero is seen, too
 	return f
 }
 
@@ -140,7 +151,7 @@ func TestConsoleKeepsTheTextOfAnErrorUpToDate(t *testing.T) {
 		c := otel.NewConsole()
 		made := 0
 		d := refused("api")
-		d.Err = textFunc(func() string { made++; return fmt.Sprintf("no. %d", made) })
+		d.Err = lazyError(func() string { made++; return fmt.Sprintf("no. %d", made) })
 		for range 25 {
 			d.Began = time.Now()
 			c.Observe(t.Context(), d)
@@ -150,17 +161,20 @@ func TestConsoleKeepsTheTextOfAnErrorUpToDate(t *testing.T) {
 	})
 }
 
-type textFunc func() string
+type lazyError func() string
 
-func (f textFunc) Error() string { return f() }
+func (f lazyError) Error() string { return f() }
 
 // Nothing of the kit is locked while the text of an error is made.
 func TestConsoleLetsAnErrorLookAtTheConsole(t *testing.T) {
-	c := otel.NewConsole()
-	d := refused("api")
-	d.Err = textFunc(func() string { return fmt.Sprint(len(look(t, c).Decisions)) })
-	c.Observe(t.Context(), d)
-	require.Len(t, look(t, otel.NewConsole()).Decisions, 0)
+	synctest.Test(t, func(t *testing.T) {
+		c := otel.NewConsole()
+		d := refused("api")
+		d.Err = lazyError(func() string { return fmt.Sprint("after ", len(look(t, c).Decisions)) })
+		c.Observe(t.Context(), d)
+		time.Sleep(time.Second)
+		require.Equal(t, "after 1", look(t, c).Decisions[0]["error"])
+	})
 }
 
 func TestConsoleShowsTheLastMinute(t *testing.T) {
@@ -178,17 +192,22 @@ func TestConsoleShowsTheLastMinute(t *testing.T) {
 			c.Observe(t.Context(), refused("api"))
 			c.Observe(t.Context(), policy.Decision{Policy: policy.PolicyRateLimit, Action: policy.ActionAdmit, Key: "db", Began: now})
 			c.Observe(t.Context(), policy.Decision{Policy: policy.PolicyBreaker, Action: policy.ActionAdmit, Key: "db", Began: now})
-			c.Observe(t.Context(), policy.Decision{Policy: policy.PolicyQuota, Action: policy.ActionRefuse, Key: "192.0.2.1", Began: now})
+			for i, shadow := range []bool{false, false, true} {
+				c.Observe(t.Context(), policy.Decision{
+					Policy: policy.PolicyQuota, Action: policy.ActionRefuse, Key: fmt.Sprint("192.0.2.", i), Began: now, Shadow: shadow,
+				})
+			}
 			time.Sleep(time.Second)
 		}
-		time.Sleep(-time.Second + time.Millisecond)
 		f := look(t, c)
 		require.Len(t, f.Traffic, 4)
-		sum, api, db, quota := f.Traffic[0], f.Traffic[1], f.Traffic[2], f.Traffic[3]
-		require.Equal(t, []string{"", "api", "db", "quota"}, []string{sum.Key, api.Key, db.Key, quota.Key})
+		sum, requests, api, db := f.Traffic[0], f.Traffic[1], f.Traffic[2], f.Traffic[3]
+		require.Equal(t, []string{"", "", "api", "db"}, []string{sum.Key, requests.Key, api.Key, db.Key})
+		require.True(t, requests.Inbound)
+		require.False(t, sum.Inbound)
 		for i := range 59 {
 			require.Equal(t, 11, sum.Tries[i])
-			require.Equal(t, 2, sum.Refused[i])
+			require.Equal(t, 1, sum.Refused[i])
 			require.Equal(t, 10, api.Tries[i], "admissions are no tries where results are told")
 			require.Equal(t, 3, api.Failed[i])
 			require.Equal(t, 1, api.Refused[i])
@@ -196,7 +215,8 @@ func TestConsoleShowsTheLastMinute(t *testing.T) {
 			require.Equal(t, 10.0, api.Slowest[i])
 			require.Equal(t, 1, db.Tries[i], "one policy's admissions, not those of all")
 			require.Zero(t, db.Mean[i])
-			require.Equal(t, 1, quota.Refused[i], "not by client")
+			require.Equal(t, 2, requests.Refused[i], "whichever client's; what was only told is an admission")
+			require.Equal(t, 1, requests.Tries[i])
 		}
 		require.Zero(t, api.Tries[59], "the second under way")
 
@@ -219,8 +239,8 @@ func TestConsoleShowsTheBusiestKeys(t *testing.T) {
 		f := look(t, c)
 		require.Len(t, f.Traffic, 12)
 		require.Equal(t, "(others)", f.Traffic[1].Key, "those for whom there was no room")
-		require.Equal(t, "key-063", f.Traffic[2].Key)
-		require.Equal(t, 64, f.Traffic[2].Refused[59])
+		require.Equal(t, "key-064", f.Traffic[2].Key, "the first was faint")
+		require.Equal(t, 65, f.Traffic[2].Refused[59])
 		require.Equal(t, 500*501/2, f.Traffic[0].Refused[59], "none is lost")
 
 		time.Sleep(61 * time.Second)
@@ -242,7 +262,7 @@ func TestConsoleShowsWhatItWatches(t *testing.T) {
 		{Policy: policy.PolicyQuota, Key: "default", Limit: 100, Per: time.Second, Keys: 7},
 		{Policy: policy.PolicyThrottle, Key: "a"},
 		{Policy: policy.PolicyThrottle, Key: "b", RetryAfter: 2 * time.Second},
-		{Policy: policy.PolicyRetry, Key: "a", Tokens: 10},
+		{Policy: policy.PolicyRetry, Key: "a", Tokens: 10, Limit: 10},
 		{Policy: policy.PolicyRetry, Key: "b", Tokens: 0.5},
 		{Policy: policy.PolicyPool, Key: "db", Limit: 5, Active: 5, Queued: 2, Oldest: time.Minute, Newest: time.Second},
 		{Policy: policy.PolicyPool, Key: "a", Endpoint: "192.0.2.1:80", State: "healthy", Active: 1, Idle: 2, Latency: time.Millisecond},
@@ -261,7 +281,7 @@ func TestConsoleShowsWhatItWatches(t *testing.T) {
 		{"policy": "concurrency", "key": "a", "limit": 10.0, "in_flight": 1.0},
 		{"policy": "quota", "key": "default", "limit": 100.0, "per": 1000.0, "keys": 7.0},
 	}, f.Limits)
-	require.Equal(t, []row{{"key": "b", "tokens": 0.5}, {"key": "a", "tokens": 10.0}}, f.Budgets)
+	require.Equal(t, []row{{"key": "b", "tokens": 0.5}, {"key": "a", "tokens": 10.0, "max": 10.0}}, f.Budgets)
 	require.Equal(t, []row{{
 		"key": "db", "max": 5.0, "active": 5.0, "idle": 0.0, "waiting": 2.0, "oldest": 60000.0, "newest": 1000.0,
 	}}, f.Pools)
@@ -287,7 +307,7 @@ func TestConsoleWatchesRealPolicies(t *testing.T) {
 	require.Equal(t, "open", f.Breakers[0]["state"])
 	require.Equal(t, "refuse", f.Decisions[0]["action"])
 	require.Equal(t, "open", f.Decisions[1]["action"])
-	require.Equal(t, 1, f.Traffic[1].Refused[59])
+	require.Equal(t, 1, f.Traffic[1].Refused[58]+f.Traffic[1].Refused[59])
 	runtime.KeepAlive(breaker)
 }
 
@@ -311,32 +331,80 @@ func TestConsoleWatchesSoManyAndNoMore(t *testing.T) {
 	c := otel.NewConsole()
 	looked := 0
 	source := iter.Seq[policy.Status](func(func(policy.Status) bool) { looked++ })
-	for range 10_001 {
+	for range 10_002 {
 		c.Watch(source)
 	}
-	look(t, c)
+	c.Watch(source)()
+	require.Equal(t, 2, look(t, c).More["sources"])
 	require.Equal(t, 10_000, looked)
 }
 
-// A storm over many keys leaves the other decisions their place.
+// A storm over many keys leaves the other decisions their place, and none of its
+// own is lost.
 func TestConsoleStormLeavesOthersRoom(t *testing.T) {
 	c := otel.NewConsole()
 	c.Observe(t.Context(), policy.Decision{Policy: policy.PolicyBreaker, Action: policy.ActionOpen, Key: "db", Began: time.Now()})
-	for _, d := range refusals(10_000) {
-		c.Observe(t.Context(), d)
+	for range 3 {
+		for _, d := range refusals(1000) {
+			c.Observe(t.Context(), d)
+			d.Policy, d.Action = policy.PolicyRetry, policy.ActionGiveUp
+			c.Observe(t.Context(), d)
+		}
 	}
-	for i := range 100 { // one of each kind
+	f := look(t, c)
+	require.Equal(t, 2*76+1-100, f.More["decisions"])
+	require.Len(t, f.Decisions, 100)
+	var opened, counted float64
+	for _, d := range f.Decisions {
+		switch {
+		case d["action"] == "open":
+			opened++
+		case d["key"] == "(others)":
+			require.Equal(t, 3.0*(1000-75), d["count"], "none is lost")
+			counted++
+		default:
+			require.Equal(t, 3.0, d["count"])
+		}
+	}
+	require.Equal(t, 1.0, opened, "what the storm came from is not hidden by it")
+	require.Equal(t, 2.0, counted)
+}
+
+func TestConsoleLinesOfAKindMakeRoomOnceTheyAreOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := otel.NewConsole()
+		for _, d := range refusals(76) {
+			c.Observe(t.Context(), d)
+		}
+		time.Sleep(11 * time.Second)
+		c.Observe(t.Context(), refused("fresh"))
+		require.Equal(t, "fresh", look(t, c).Decisions[0]["key"])
+	})
+}
+
+func TestConsoleForgetsTheOldestLines(t *testing.T) {
+	c := otel.NewConsole()
+	for i := range 1000 {
 		c.Observe(t.Context(), policy.Decision{Policy: "mine", Action: policy.Action(fmt.Sprint(i)), Began: time.Now()})
 	}
 	f := look(t, c)
-	require.Len(t, f.Decisions, 100)
-	require.Equal(t, 76, f.More["decisions"])
-	f = look(t, c)
-	kinds := map[any]int{}
-	for _, d := range f.Decisions {
-		kinds[d["policy"]]++
+	require.Equal(t, 200, f.More["decisions"])
+	require.Equal(t, "999", f.Decisions[0]["action"])
+	require.Equal(t, "900", f.Decisions[99]["action"])
+}
+
+// What happened is found again whatever the wall clock is set to meanwhile.
+func TestConsoleFollowsTheMonotonicClock(t *testing.T) {
+	c := otel.NewConsole()
+	now := time.Now()
+	c.ObserveResult(t.Context(), policy.Result{Key: "api", Ended: now.Add(-time.Hour).Add(time.Hour)})
+	f := look(t, c)
+	sum := 0
+	for _, n := range f.Traffic[0].Tries[57:] {
+		sum += n
 	}
-	require.Equal(t, map[any]int{"mine": 100}, kinds)
+	require.Equal(t, 1, sum)
+	require.GreaterOrEqual(t, f.Started, now.Add(-time.Minute).UnixMilli())
 }
 
 func TestConsoleMemoryIsBounded(t *testing.T) {
@@ -362,6 +430,14 @@ func TestConsoleMemoryIsBounded(t *testing.T) {
 	}
 	before := heap()
 	storm(5000)
+	for i := range 1000 { // a few bytes of something large
+		large := fmt.Sprintf("%04d%s", i, long)
+		d := refused(large[:4])
+		d.Policy, d.Reason, d.Endpoint, d.Route, d.Note = large[:4], policy.Reason(large[:4]), large[:4], large[:4], large[:4]
+		d.Err = errors.New(large[:4])
+		c.Observe(context.Background(), d)
+		c.ObserveResult(context.Background(), policy.Result{Key: large[:4], Ended: time.Now()})
+	}
 	after := heap()
 	require.Less(t, int64(after-before), int64(2<<20))
 	runtime.KeepAlive(c)
@@ -415,9 +491,100 @@ func TestConsoleIsSafeForConcurrentUse(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	total := 0.0
-	for _, d := range look(t, c).Decisions {
-		total += d["count"].(float64)
-	}
-	require.LessOrEqual(t, total, 4000.0)
+	require.Eventually(t, func() bool { // a frame is for a while
+		total := 0.0
+		for _, d := range look(t, c).Decisions {
+			total += d["count"].(float64)
+		}
+		return total == 4000
+	}, 10*time.Second, 10*time.Millisecond, "none is lost")
+}
+
+func TestConsoleThatIsNoneDoesNothing(t *testing.T) {
+	var c *otel.Console
+	breaker := policy.NewCircuitBreaker(policy.CircuitBreakerConfig{}, policy.WithObserver(c))
+	_, err := breaker.Admit(t.Context())
+	require.NoError(t, err)
+	c.Observe(t.Context(), refused("api"))
+	c.ObserveResult(t.Context(), policy.Result{})
+	c.Watch(nil)()
+	c.Close()
+	require.Equal(t, http.StatusNotFound, ask(t, c, http.MethodGet, "*/*").Code)
+	runtime.KeepAlive(breaker)
+}
+
+func TestConsoleAsksASourceThatPanicsNoMore(t *testing.T) {
+	c := otel.NewConsole()
+	asked := 0
+	c.Watch(func(yield func(policy.Status) bool) {
+		asked++
+		yield(policy.Status{Policy: policy.PolicyRetry, Key: "broken"})
+		panic("source")
+	})
+	c.Watch(nil)
+	c.Watch(slices.Values([]policy.Status{{Policy: policy.PolicyRetry, Key: "well"}}))
+	require.Len(t, look(t, c).Budgets, 2)
+	require.Eventually(t, func() bool { return len(look(t, c).Budgets) == 1 }, 10*time.Second, 10*time.Millisecond)
+	require.Equal(t, 1, asked)
+}
+
+// A source that hangs holds up who looked first, and nobody else who has a frame.
+func TestConsoleSourceThatHangsHoldsUpOneViewer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := otel.NewConsole()
+		look(t, c)
+		time.Sleep(time.Second)
+		gate := make(chan struct{})
+		c.Watch(func(func(policy.Status) bool) { <-gate })
+		first := make(chan int64)
+		go func() { first <- lookAgain(c).At }()
+		synctest.Wait()
+		before := look(t, c)
+		close(gate)
+		require.Equal(t, before.At+1000, <-first)
+	})
+}
+
+func TestConsoleThatHasNoFrameYetIsWaitedForNoLongerThanTheViewerStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := otel.NewConsole()
+		gate := make(chan struct{})
+		c.Watch(func(func(policy.Status) bool) { <-gate })
+		first := make(chan int64)
+		go func() { first <- lookAgain(c).At }()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
+		r.Header.Set("Accept", "text/event-stream")
+		w := httptest.NewRecorder()
+		c.ServeHTTP(w, r) // returns
+		require.NotContains(t, w.Body.String(), "data:")
+		close(gate)
+		<-first
+	})
+}
+
+// Frames of very much take their share of a processor, and no more.
+func TestConsoleLooksLessOftenWhereItTakesLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := otel.NewConsole()
+		looked := 0
+		c.Watch(func(func(policy.Status) bool) {
+			looked++
+			time.Sleep(100 * time.Millisecond)
+		})
+		for range 200 {
+			look(t, c)
+			time.Sleep(100 * time.Millisecond)
+		}
+		require.Equal(t, 5, looked, "in 20 s")
+	})
+}
+
+func TestConsoleKeepsWhatOthersVaryBy(t *testing.T) {
+	w := httptest.NewRecorder()
+	w.Header().Set("Vary", "Origin")
+	otel.NewConsole().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	require.Equal(t, []string{"Origin", "Accept"}, w.Header().Values("Vary"))
 }

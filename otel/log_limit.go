@@ -184,13 +184,23 @@ func (l *logLimit) due() (logSummary, bool) {
 
 func (r *logRun) suppress(d policy.Decision, from origin) {
 	r.suppressed++
+	route, note := kept(r.last.Route, d.Route), kept(r.last.Note, d.Note)
 	r.last = d
+	r.last.Route, r.last.Note = route, note
 	// The kind's own texts are short, and do not name one key of many.
 	r.last.Policy, r.last.Action, r.last.Reason = r.kind.policy, r.kind.action, r.kind.reason
 	r.last.Key, r.last.Endpoint = r.kind.key, r.kind.endpoint
 	if from.span.IsSampled() || !r.origin.span.IsSampled() {
 		r.origin = from
 	}
+}
+
+// kept is text cut short and on its own, made anew only if it is another than had.
+func kept(had, text string) string {
+	if text = short(text); text == had {
+		return had
+	}
+	return strings.Clone(text)
 }
 
 func (r *logRun) summary(now time.Time) logSummary {

@@ -150,3 +150,15 @@ func decayed(count, fresh, age float64) float64 {
 	}
 	return count*math.Exp(-age) + fresh*kept
 }
+
+// Status returns how the budget stands, in the words common to all policies; its
+// key is whatever it is the budget of. A nil *Budget has no limit.
+func (b *Budget) Status() Status {
+	if b == nil {
+		return Status{Policy: PolicyRetry}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.settle()
+	return Status{Policy: PolicyRetry, Tokens: b.tokens, Limit: int(b.capacity())}
+}

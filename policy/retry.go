@@ -35,7 +35,9 @@ func NewRetry(cfg RetryConfig, opts ...Option) *Retry {
 
 // status is that of the budget, the only state there is.
 func (r *Retry) status() Status {
-	return Status{Policy: PolicyRetry, Key: r.opts.key, Tokens: r.budget.Tokens()}
+	s := r.budget.Status()
+	s.Key = r.opts.key
+	return s
 }
 
 // Do runs op until it succeeds or is not worth another try. It returns op's last

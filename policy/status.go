@@ -21,15 +21,15 @@ type Status struct {
 	State  string
 	Forced bool // by hand
 
-	Limit    int           // of tries in flight, per period, or of connections
+	Limit    int           // of tries in flight, per period, of connections or of tokens
 	Per      time.Duration // the period
 	InFlight int           // tries
 	Queued   int           // tries, or callers, that wait
 	Keys     int           // of a limit that counts for each by itself
 
-	Calls, Failures, Slow int // in the window; Failures of an endpoint: in a row
-	Trials                int // under way
-	Tokens                float64
+	Calls, Failures, Slow int           // in the window; Failures of an endpoint: in a row
+	Trials                int           // under way
+	Tokens                float64       // retries that a budget grants at once; it saves up to Limit
 	RetryAfter            time.Duration // until a trial is due, a hold is over or an endpoint returns
 	Latency               time.Duration // usual time to the response headers
 
@@ -41,9 +41,9 @@ type Status struct {
 // Result is how one try of a transport ended, or one request to a server. It is
 // no decision, only what the kit saw.
 type Result struct {
-	Policy string // PolicyShed for a request to a server; empty for a try
-	Key    string // of the try
-	Route  string // of the request
+	Inbound bool   // a request to a server rather than a try of a transport
+	Key     string // of the try
+	Route   string // of the request
 	// Ended is when the response headers came, or the error instead of them; for a
 	// request, when its handler ended. Took is how long that took.
 	Ended   time.Time
@@ -53,7 +53,8 @@ type Result struct {
 
 // Watcher is implemented by observers that also look at how the observed stands.
 // Policies, pools, transports and middleware show themselves to such an observer
-// when they are made.
+// when they are made. An observer that wraps another hides that unless it has a
+// method Unwrap() Observer, or is of [Observers].
 type Watcher interface {
 	// Watch adds something to look at, until stop is called. statuses may be
 	// ranged over at any time and by several goroutines.
@@ -61,18 +62,19 @@ type Watcher interface {
 }
 
 // ResultObserver is implemented by observers that are also told how tries and
-// requests ended. ObserveResult runs on the goroutine that they ended on, with
+// requests ended; for wrapped ones see [Watcher]. ObserveResult runs on the goroutine that they ended on, with
 // no lock held.
 type ResultObserver interface {
 	ObserveResult(ctx context.Context, r Result)
 }
 
 // Watch shows v to those of o that are a [Watcher], until stop is called or v is
-// no longer used by anybody else: to be watched keeps nothing alive. statuses
-// must be safe for concurrent use.
+// no longer used by anybody else: to be watched keeps nothing alive, as long as
+// statuses uses nothing but its argument. It must be safe for concurrent use. A
+// nil v is not shown.
 func Watch[T any](o Observer, v *T, statuses func(*T) iter.Seq[Status]) (stop func()) {
 	watchers := those[Watcher](o)
-	if len(watchers) == 0 {
+	if len(watchers) == 0 || v == nil {
 		return func() {}
 	}
 	watched := weak.Make(v)
@@ -119,7 +121,7 @@ func (f resultFanOut) ObserveResult(ctx context.Context, r Result) {
 	}
 }
 
-// those returns o, or those that o fans out to, as far as they are a T.
+// those returns o, or those that o fans out to or wraps, as far as they are a T.
 func those[T any](o Observer) []T {
 	if f, ok := o.(fanOut); ok {
 		var all []T
@@ -130,6 +132,9 @@ func those[T any](o Observer) []T {
 	}
 	if t, ok := o.(T); ok {
 		return []T{t}
+	}
+	if w, ok := o.(interface{ Unwrap() Observer }); ok {
+		return those[T](w.Unwrap())
 	}
 	return nil
 }

@@ -46,7 +46,9 @@ func (o *onlooker) Watch(statuses iter.Seq[policy.Status]) (stop func()) {
 	}
 }
 
-func (o *onlooker) ObserveResult(_ context.Context, r policy.Result) { o.results = append(o.results, r) }
+func (o *onlooker) ObserveResult(_ context.Context, r policy.Result) {
+	o.results = append(o.results, r)
+}
 
 func (o *onlooker) watching() int {
 	o.mu.Lock()
@@ -56,6 +58,8 @@ func (o *onlooker) watching() int {
 
 // see returns all statuses in the order in which their sources were made.
 func (o *onlooker) see() []policy.Status {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	var all []policy.Status
 	for id := 1; id <= o.added; id++ {
 		if s := o.sources[id]; s != nil {
@@ -82,7 +86,7 @@ func TestPoliciesShowHowTheyStand(t *testing.T) {
 			{Policy: policy.PolicyBreaker, Key: "db", State: "closed", Calls: 1, Failures: 1},
 			{Policy: policy.PolicyRateLimit, Key: "api", Limit: 5, Per: time.Minute},
 			{Policy: policy.PolicyShed, Limit: 2, InFlight: 1},
-			{Policy: policy.PolicyRetry, Key: "orders", Tokens: 4},
+			{Policy: policy.PolicyRetry, Key: "orders", Tokens: 4, Limit: 4},
 		}, o.see())
 
 		for range 2 {
@@ -95,8 +99,9 @@ func TestPoliciesShowHowTheyStand(t *testing.T) {
 		breaker.ForceOpen(t.Context())
 		require.True(t, o.see()[0].Forced)
 
-		runtime.KeepAlive(limiter)
-		runtime.KeepAlive(retry)
+		for _, p := range []any{breaker, limiter, limit, retry} {
+			runtime.KeepAlive(p)
+		}
 	})
 }
 
@@ -109,10 +114,11 @@ func TestRetryWithoutABudgetHasNothingToShow(t *testing.T) {
 
 func TestWatchedIsForgottenWithItsUser(t *testing.T) {
 	o := newOnlooker()
-	breaker := policy.NewCircuitBreaker(policy.CircuitBreakerConfig{}, policy.WithObserver(policy.Observers(o, newOnlooker())))
-	require.Len(t, o.see(), 1)
-	runtime.KeepAlive(breaker)
-	breaker = nil
+	func() {
+		breaker := policy.NewCircuitBreaker(policy.CircuitBreakerConfig{}, policy.WithObserver(policy.Observers(o, newOnlooker())))
+		require.Len(t, o.see(), 1)
+		runtime.KeepAlive(breaker)
+	}()
 	require.Eventually(t, func() bool {
 		runtime.GC()
 		return o.watching() == 0
@@ -136,6 +142,28 @@ func TestWatchEndsWhenStopped(t *testing.T) {
 	require.Zero(t, o.watching())
 	stop()
 	runtime.KeepAlive(v)
+}
+
+// wrapper is an observer around another.
+type wrapper struct{ inner policy.Observer }
+
+func (w wrapper) Observe(ctx context.Context, d policy.Decision) { w.inner.Observe(ctx, d) }
+func (w wrapper) Unwrap() policy.Observer                        { return w.inner }
+
+func TestAWrappedObserverLooksThroughItsWrapper(t *testing.T) {
+	o := newOnlooker()
+	wrapped := wrapper{policy.Observers(wrapper{o}, wrapper{nil})}
+	breaker := policy.NewCircuitBreaker(policy.CircuitBreakerConfig{}, policy.WithObserver(wrapped))
+	require.Len(t, o.see(), 1)
+	policy.ResultObservers(wrapped).ObserveResult(t.Context(), policy.Result{})
+	require.Len(t, o.results, 1)
+	runtime.KeepAlive(breaker)
+}
+
+func TestNothingIsNotShown(t *testing.T) {
+	o := newOnlooker()
+	policy.Watch(o, (*policy.CircuitBreaker)(nil), func(*policy.CircuitBreaker) iter.Seq[policy.Status] { return nil })()
+	require.Zero(t, o.watching())
 }
 
 func TestNobodyIsShownToThoseWhoDoNotLook(t *testing.T) {

@@ -20,10 +20,12 @@ func (p *Pool[T]) status() policy.Status {
 		Policy: policy.PolicyPool, Key: p.key, Limit: s.MaxSize, Queued: s.Waiting,
 		Active: s.Active, Idle: s.Idle, Creating: s.Creating,
 	}
+	var ages ages
 	now := p.now()
 	for _, c := range p.conns {
-		count(&status, time.Duration(now-c.created))
+		ages.add(time.Duration(now - c.created))
 	}
+	status.Oldest, status.Newest = ages.oldest, ages.newest
 	return status
 }
 
@@ -48,21 +50,29 @@ func (e *EndpointSnapshot) status(target string) policy.Status {
 	if !e.EjectedUntil.IsZero() {
 		s.RetryAfter = max(0, time.Until(e.EjectedUntil))
 	}
+	var ages ages
 	for _, c := range e.Conns {
 		if c.InFlight > 0 {
 			s.Active++
 		} else {
 			s.Idle++
 		}
-		count(&s, c.Age)
+		ages.add(c.Age)
 	}
+	s.Oldest, s.Newest = ages.oldest, ages.newest
 	return s
 }
 
-// count widens the ages in s by that of one more connection.
-func count(s *policy.Status, age time.Duration) {
-	if s.Oldest == 0 || age < s.Newest {
-		s.Newest = age
+// ages is the range of the ages of n connections.
+type ages struct {
+	n              int
+	oldest, newest time.Duration
+}
+
+func (a *ages) add(age time.Duration) {
+	if a.n == 0 || age < a.newest {
+		a.newest = age
 	}
-	s.Oldest = max(s.Oldest, age)
+	a.oldest = max(a.oldest, age)
+	a.n++
 }

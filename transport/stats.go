@@ -26,28 +26,35 @@ func (t *Transport) States() iter.Seq[KeyState] {
 	}
 }
 
-// statuses yields how every part of every key stands.
+// statuses yields how every part of every key stands, and what keys beyond the
+// bound share.
 func (t *Transport) statuses() iter.Seq[policy.Status] {
 	return func(yield func(policy.Status) bool) {
+		more := true
 		t.keys.own.Range(func(_ key, s *state) bool {
-			for status := range s.statuses() {
-				if !yield(status) {
-					return false
-				}
-			}
-			return true
+			more = s.show(yield)
+			return more
 		})
+		for i := 0; i < len(t.keys.spare) && more; i++ {
+			if s := t.keys.spare[i].Load(); s != nil {
+				more = s.show(yield)
+			}
+		}
 	}
 }
 
-func (s *state) statuses() iter.Seq[policy.Status] {
-	return func(yield func(policy.Status) bool) {
-		_ = (s.breaker == nil || yield(s.breaker.Status())) &&
-			(s.limiter == nil || yield(s.limiter.Status())) &&
-			(s.inFlight == nil || yield(s.inFlight.Status())) &&
-			(s.budget == nil || yield(policy.Status{Policy: policy.PolicyRetry, Key: s.name, Tokens: s.budget.Tokens()})) &&
-			(s.throttle == nil || yield(policy.Status{Policy: policy.PolicyThrottle, Key: s.name, RetryAfter: s.throttle.heldFor()}))
-	}
+func (s *state) show(yield func(policy.Status) bool) bool {
+	return (s.breaker == nil || yield(s.breaker.Status())) &&
+		(s.limiter == nil || yield(s.limiter.Status())) &&
+		(s.inFlight == nil || yield(s.inFlight.Status())) &&
+		(s.budget == nil || yield(s.budgetStatus())) &&
+		(s.throttle == nil || yield(policy.Status{Policy: policy.PolicyThrottle, Key: s.name, RetryAfter: s.throttle.heldFor()}))
+}
+
+func (s *state) budgetStatus() policy.Status {
+	status := s.budget.Status()
+	status.Key = s.name
+	return status
 }
 
 // Breaker returns the live circuit breaker of a key, such as

@@ -30,7 +30,9 @@ func (o *onlooker) Watch(statuses iter.Seq[policy.Status]) (stop func()) {
 	return func() {}
 }
 
-func (o *onlooker) ObserveResult(_ context.Context, r policy.Result) { o.results = append(o.results, r) }
+func (o *onlooker) ObserveResult(_ context.Context, r policy.Result) {
+	o.results = append(o.results, r)
+}
 
 func TestTransportShowsEveryPartOfEveryKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -97,7 +99,7 @@ func TestEveryTryIsAResult(t *testing.T) {
 			require.Equal(t, "http://peer.test:80", r.Key)
 			require.Equal(t, outcome, r.Outcome)
 			require.InDelta(t, 20*time.Millisecond, r.Took, 2)
-			require.Empty(t, r.Policy)
+			require.False(t, r.Inbound)
 		}
 		require.WithinDuration(t, ended, o.results[2].Ended, 2)
 

@@ -117,8 +117,10 @@ func TestFocusAndSelectionSurviveFrames(t *testing.T) {
 		require.True(t, look[bool](b, "document.activeElement === kept && kept.isConnected && cell.isConnected"), note)
 		require.Equal(t, selected, look[string](b, "getSelection().toString()"), note)
 	}
-	for n := range 100 { // the console does not keep that many
-		s.rotated(fmt.Sprintf("note %d", n))
+	for n := range 100 { // of as many kinds, for which the others make room
+		s.console.Observe(t.Context(), policy.Decision{
+			Policy: policy.PolicyPool, Action: policy.Action(fmt.Sprintf("note %d", n)), Began: time.Now(),
+		})
 	}
 	b.until(rows + ".some((r) => r.textContent.includes('note 99'))")
 	require.True(t, look[bool](b, "document.activeElement === kept && kept.isConnected && kept.closest('tr').matches('.gone')"))

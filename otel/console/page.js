@@ -360,8 +360,8 @@ function limit(r) {
 }
 
 const tables = {
-  traffic: new Table('traffic', (r) => r.key, never, [
-    name((r) => r.key, 'all'),
+  traffic: new Table('traffic', (r) => `${r.inbound ? 'requests' : 'tries'} ${r.key}`, never, [
+    name((r) => (r.inbound ? 'requests' : r.key), 'all tries'),
     chart(perSecond, { name: 'tries', look: 'main', of: (r) => r.tries }),
     chart(perSecond, { name: 'refused', look: 'refused', of: (r) => r.refused }, { name: 'failed', look: 'failed', of: (r) => r.failed }),
     chart(time, { name: 'mean', look: 'main', gaps: true, of: (r) => r.mean }, { name: 'slowest', look: 'second', gaps: true, of: (r) => r.slowest }),
@@ -403,7 +403,7 @@ const tables = {
   ]),
   budgets: new Table('budgets', (r) => r.key, (r) => (r.tokens < 1 ? 'warn' : 'good'), [
     name((r) => r.key, '(no key)'),
-    figure((r) => tenth.format(r.tokens ?? 0)),
+    figure((r) => tenth.format(r.tokens ?? 0) + (r.max ? ` of ${whole.format(r.max)}` : '')),
   ]),
   decisions: new Table('decisions', (r) => String(r.id), decisionLevel, [
     moment,
@@ -438,16 +438,18 @@ function trouble(frame) {
   count('limits', (l) => l.held, 'bad', (n) => many(n, 'key held back', 'keys held back'));
   count('pools', (p) => p.waiting, 'warn', (n) => many(n, 'pool with callers waiting', 'pools with callers waiting'));
 
-  const all = frame.traffic?.[0] ?? {};
   const lately = (list) => (list ?? []).slice(-4, -1).reduce((sum, n) => sum + n, 0) / 3; // of whole seconds
-  const [tries, refused, failed] = [lately(all.tries), lately(all.refused), lately(all.failed)];
+  const sums = (frame.traffic ?? []).filter((r) => !r.key); // of tries, and of requests
+  const refused = sums.reduce((sum, r) => sum + lately(r.refused), 0);
   if (refused) {
     raise('warn');
     rates.push(`${number(refused)} refusals/s`);
   }
-  if (failed >= tries / 100 && failed) {
+  for (const r of sums) {
+    const [tries, failed] = [lately(r.tries), lately(r.failed)];
+    if (!failed || failed < tries / 100) continue;
     raise(failed >= tries / 2 ? 'bad' : 'warn');
-    rates.push(`${whole.format((100 * failed) / tries)} % of tries fail`);
+    rates.push(`${whole.format((100 * failed) / tries)} % of ${r.inbound ? 'requests' : 'tries'} fail`);
   }
   const words = [...states, ...rates].join(', ') || 'all is well';
   return { level, words, states: [level, ...states].join(', ') };

@@ -4,50 +4,68 @@ package console
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"syscall"
+	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/magnetar-go/magnetar/otel"
 	"github.com/magnetar-go/magnetar/policy"
+	"github.com/magnetar-go/magnetar/transport"
 )
 
 const perSecond = 50_000 // decisions
 
-// load is what 50 keys in trouble decide.
-var load = func() []policy.Decision {
+// load is what keys in trouble decide.
+type load []policy.Decision
+
+func newLoad(keys int) load {
 	kinds := []policy.Decision{
 		{Policy: policy.PolicyBreaker, Action: policy.ActionAdmit},
 		{Policy: policy.PolicyConcurrency, Action: policy.ActionAdmit, Limit: 20, InFlight: 7},
 		{Policy: policy.PolicyRateLimit, Action: policy.ActionAdmit, Limit: 100},
 		{Policy: policy.PolicyBreaker, Action: policy.ActionRefuse, Reason: policy.ReasonCircuitOpen, RetryAfter: time.Second},
-		{Policy: policy.PolicyRetry, Action: policy.ActionWait, Reason: policy.ReasonStatus, Took: 80 * time.Millisecond},
+		{
+			Policy: policy.PolicyRetry, Action: policy.ActionWait, Reason: policy.ReasonStatus,
+			Took: 80 * time.Millisecond, Err: errors.New("connection reset by peer"),
+		},
 	}
-	var all []policy.Decision
-	for i := range 50 {
+	var all load
+	for i := range keys {
 		for _, d := range kinds {
-			d.Key = fmt.Sprintf("https://api-%d.example.com:443", i)
+			d.Key = host(i)
 			all = append(all, d)
 		}
 	}
 	return all
-}()
+}
 
-// measure tells o decisions at an even pace.
-func measure(name string, o policy.Observer) row {
+func host(i int) string { return fmt.Sprintf("https://api-%d.example.com:443", i) }
+
+// measure tells the decisions at an even pace, and returns how many cores the
+// process took.
+func (l load) measure(t *testing.T, lasts time.Duration, telemetry *otel.Observer, c *otel.Console) float64 {
+	t.Helper()
 	ctx, told := context.Background(), 0
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	began, busy := time.Now(), processor()
-	for time.Since(began) < lasts() {
+	for time.Since(began) < lasts {
 		<-tick.C
 		for due := int(time.Since(began).Seconds() * perSecond); told < due; told++ {
-			d := load[told%len(load)]
-			d.Began = time.Now()
-			o.Observe(ctx, d)
+			d := l[told%len(l)]
+			d.Began = time.Now().Add(-d.Took)
+			tell(ctx, telemetry, c, d)
 		}
 	}
-	elapsed := time.Since(began).Seconds()
-	return row{name, float64(told) / elapsed, (processor() - busy).Seconds() / elapsed}
+	elapsed, took := time.Since(began).Seconds(), processor()-busy
+	require.InDelta(t, perSecond, float64(told)/elapsed, perSecond/10, "the pace was kept")
+	return took.Seconds() / elapsed
 }
 
 // processor is the time that the process has had of all cores.
@@ -57,4 +75,27 @@ func processor() time.Duration {
 		panic(err)
 	}
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
+
+// fill makes a transport with the recommended chain that c watches, with so many
+// keys, which stays for as long as the test.
+func fill(t *testing.T, c *otel.Console, keys int) {
+	t.Helper()
+	tr := transport.New(answering{}, transport.Default(), transport.WithTelemetry(nil), transport.WithObserver(c))
+	for i := range keys {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, host(i), nil)
+		require.NoError(t, err)
+		resp, err := tr.RoundTrip(req)
+		require.NoError(t, err)
+		_, _ = io.Copy(io.Discard, resp.Body)
+		require.NoError(t, resp.Body.Close())
+	}
+	t.Cleanup(tr.CloseIdleConnections)
+}
+
+// answering is a base that answers at once.
+type answering struct{}
+
+func (answering) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
 }
