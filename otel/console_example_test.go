@@ -7,10 +7,24 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"time"
 
 	"github.com/magnetar-go/magnetar/otel"
 	"github.com/magnetar-go/magnetar/policy"
+	"github.com/magnetar-go/magnetar/transport"
 )
+
+func ExampleConsole() {
+	console := otel.NewConsole(otel.WithTraceURL("http://localhost:16686/trace/{trace_id}"))
+
+	client := &http.Client{Transport: transport.New(nil, transport.Default(), transport.WithObserver(console))}
+	defer client.CloseIdleConnections()
+
+	mux := http.NewServeMux()
+	mux.Handle("/debug/magnetar", console) // where only operators come
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Second}
+	server.RegisterOnShutdown(console.Close)
+}
 
 func ExampleNewConsole() {
 	console := otel.NewConsole(otel.WithTraceURL("http://localhost:16686/trace/{trace_id}"))

@@ -214,6 +214,7 @@ func TestPageComesBackWithItsServer(t *testing.T) {
 	stop()
 	b.until("document.querySelector('#connection').dataset.state === 'reconnecting'")
 	require.Contains(t, look[string](b, "document.title"), "reconnecting")
+	b.until("document.querySelector('#summary.stale .aside').textContent.startsWith('as of ')")
 
 	asked := make(chan struct{}, 100)
 	stop = serveAt(t, listenAgain(t, addr), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -231,6 +232,7 @@ func TestPageComesBackWithItsServer(t *testing.T) {
 	b.until("document.querySelector('#connection').dataset.state === 'live'")
 	b.until("document.querySelector('#decisions tbody').textContent.includes('after the restart')")
 	require.NotContains(t, look[string](b, "document.title"), "reconnecting")
+	b.until("!document.querySelector('#summary.stale') && document.querySelector('#summary .aside').textContent === ''")
 }
 
 func listenAgain(t *testing.T, addr string) net.Listener {

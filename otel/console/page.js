@@ -501,7 +501,7 @@ function ask() {
 
 // ---- The connection: EventSource comes back by itself, but not from every answer, and not from silence
 
-const connection = { source: null, state: 'connecting', at: 0, silence: 10_000, again: 0 };
+const connection = { source: null, state: 'connecting', at: 0, heard: 0, silence: 10_000, again: 0 };
 
 function connect() {
   clearTimeout(connection.again);
@@ -510,7 +510,7 @@ function connect() {
   const source = new EventSource(location.href);
   connection.source = source;
   source.onmessage = (event) => {
-    connection.at = performance.now();
+    connection.at = connection.heard = performance.now();
     connection.state = 'live';
     view.raw = event.data;
     if (document.hidden) entitle(trouble(JSON.parse(event.data))); // a tab's title is all there is to see of it
@@ -528,7 +528,7 @@ function connect() {
 const since = (at) => duration(Math.max(1000, performance.now() - at)).replace(/\.\d/, '');
 
 function tellConnection() {
-  const late = performance.now() - connection.at >= 2000;
+  const late = performance.now() - connection.heard >= 2000;
   const state = connection.state === 'live' && late ? 'late' : connection.state;
   if ($('connection').dataset.state !== state) {
     attribute($('connection'), 'data-state', state);
@@ -536,8 +536,11 @@ function tellConnection() {
   }
   const said = state === 'late' ? 'no news' : state === 'live' ? 'live' : `${state}…`;
   write($('connection').firstElementChild, said);
-  write($('connection').lastElementChild, !view.frame ? '' : late ? `, last frame ${since(connection.at)} ago` : ', last frame now');
-  write($('summary').querySelector('.aside'), view.paused ? `paused, as of ${since(view.at)} ago` : '');
+  write($('connection').lastElementChild, !view.frame ? '' : late ? `, last frame ${since(connection.heard)} ago` : ', last frame now');
+  const stale = view.frame !== null && state !== 'live'; // what was well need not be now
+  $('summary').classList.toggle('stale', stale);
+  const asOf = `as of ${since(view.paused ? view.at : connection.heard)} ago`;
+  write($('summary').querySelector('.aside'), view.paused ? `paused, ${asOf}` : stale ? asOf : '');
 }
 
 setInterval(() => {
