@@ -1,7 +1,8 @@
 // Package otel turns the decisions of the kit's policies into OpenTelemetry
 // spans and metrics, into lines of a log, and into a page that shows them live.
-// It uses the OpenTelemetry API alone: where no SDK is installed, spans and metrics cost a few nanoseconds and
-// no allocation per decision. An SDK that is installed later is noticed.
+// It uses the OpenTelemetry API alone: where no SDK is installed, spans and
+// metrics cost a few nanoseconds and no allocation per decision. An SDK that is
+// installed later is noticed.
 //
 // An [*Observer] is a [policy.Observer]. It is handed to a policy with
 // [policy.WithObserver]; the kit's transport, middleware and pool have one by
