@@ -31,7 +31,7 @@ outage: ## what an outage costs, with the kit and with its peers
 	go -C examples test -count=1 -v ./benchmarks/outage
 
 jaeger: ## six stories through three services, as a real Jaeger shows them; builds it the first time
-	JAEGER_BIN=$${JAEGER_BIN:-$$(.ci/jaeger)} go -C examples test -count=1 -v ./jaeger
+	bin=$${JAEGER_BIN:-$$(.ci/jaeger)} && CI=true JAEGER_BIN=$$bin go -C examples test -count=1 -v ./jaeger
 
 picture: ## the README's trace, drawn again from the kit's own spans
 	go -C examples generate ./jaeger
@@ -40,10 +40,10 @@ shop: ## a shop in trouble, and its metrics for Prometheus
 	go -C examples run ./metrics
 
 metrics: ## Prometheus, the alerts and every query of the dashboard; from Debian's package prometheus
-	go -C examples test -count=1 -v ./metrics
+	CI=true go -C examples test -count=1 -v ./metrics
 
 console: ## a shop with the console beside it
 	go -C examples run ./console
 
 browser: ## the console in a real browser, from Debian's package chromium; leaves screenshots in bin
-	SCREENSHOTS=$${SCREENSHOTS:-$(CURDIR)/bin/screenshots} go -C examples test -count=1 -v ./console
+	CI=true SCREENSHOTS=$${SCREENSHOTS:-$(CURDIR)/bin/screenshots} go -C examples test -count=1 -v ./console

@@ -14,6 +14,7 @@ import (
 type frame struct {
 	At        int64          `json:"at"` // Unix milliseconds
 	Started   int64          `json:"started"`
+	Every     millis         `json:"every"` // until the next, at least
 	Traffic   []*minute      `json:"traffic"`
 	Breakers  []breakerRow   `json:"breakers"`
 	Limits    []limitRow     `json:"limits"`

@@ -13,6 +13,8 @@ type frames struct {
 	// Guarded by mu:
 	text   []byte        // the last, in JSON; only to be read
 	good   time.Time     // until then it is good enough
+	stale  time.Time     // from then on it is none
+	period time.Duration // from one to the next, at least
 	making chan struct{} // closed when the next is made; nil: nobody makes one
 }
 
@@ -20,9 +22,13 @@ type frames struct {
 // look at: to one part in so many.
 const frameCost = 50
 
+// frameStale is how much older than it is to be a frame may be where the next
+// takes long.
+const frameStale = 3 * time.Second
+
 // frame returns what is to be seen now; nil if ctx ends before. What is watched
 // is somebody's code, so while it runs nothing is locked, and those who come
-// meanwhile get the frame before, if there is one.
+// meanwhile get the frame before, if that is not too old, or wait.
 func (c *Console) frame(ctx context.Context) []byte {
 	f := &c.frames
 	for {
@@ -47,7 +53,7 @@ func (f *frames) current(now time.Time) (text []byte, making chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
-	case f.text != nil && (f.making != nil || now.Before(f.good)):
+	case f.text != nil && (now.Before(f.good) || f.making != nil && now.Before(f.stale)):
 		return f.text, nil
 	case f.making == nil:
 		f.making = make(chan struct{})
@@ -59,18 +65,29 @@ func (f *frames) current(now time.Time) (text []byte, making chan struct{}) {
 func (c *Console) render() (text []byte) {
 	began := time.Now()
 	defer func() { c.frames.made(text, began) }()
-	text, err := json.Marshal(c.look(began))
+	now := c.look(began)
+	now.Every = ms(c.frames.every())
+	text, err := json.Marshal(now)
 	if err != nil {
 		panic(err) // there is nothing in a frame that cannot be marshalled
 	}
 	return text
 }
 
+// every is the period, as far as it is known.
+func (f *frames) every() time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return max(framePeriod, f.period)
+}
+
 func (f *frames) made(text []byte, began time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if text != nil {
-		f.text, f.good = text, began.Add(max(framePeriod/2, frameCost*time.Since(began)))
+		f.period = max(framePeriod, frameCost*time.Since(began))
+		f.text, f.good = text, began.Add(f.period-framePeriod/2)
+		f.stale = f.good.Add(frameStale)
 	}
 	close(f.making)
 	f.making = nil

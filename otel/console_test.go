@@ -206,7 +206,7 @@ func TestConsoleShowsTheLastMinute(t *testing.T) {
 		require.True(t, requests.Inbound)
 		require.False(t, sum.Inbound)
 		for i := range 59 {
-			require.Equal(t, 11, sum.Tries[i])
+			require.Equal(t, 10, sum.Tries[i], "those whose results are told")
 			require.Equal(t, 1, sum.Refused[i])
 			require.Equal(t, 10, api.Tries[i], "admissions are no tries where results are told")
 			require.Equal(t, 3, api.Failed[i])

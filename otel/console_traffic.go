@@ -198,8 +198,8 @@ type minute struct {
 
 const minutesMax = 12
 
-// minutes returns the sum of all tries, the requests if there are any, and the
-// keys with the most traffic of those that are told apart.
+// minutes returns the sum of all tries whose results are told, the requests if
+// there are any, and the keys with the most traffic of those that are told apart.
 func (t *traffic) minutes(now time.Time) []*minute {
 	all, keys := t.read(t.number(now))
 	slices.SortFunc(keys, func(a, b *minute) int {
@@ -226,7 +226,11 @@ func (t *traffic) read(number int64) (sums, keys []*minute) {
 	for _, f := range t.flows {
 		keys = append(keys, &minute{Key: f.key, busy: f.busy(number)})
 		keys[len(keys)-1].add(f, number)
-		tries.add(f, number)
+		if f.told {
+			tries.add(f, number)
+		} else { // its tries are admissions, of pools among others
+			tries.addRefusals(f, number)
+		}
 	}
 	if t.others.used {
 		others := &minute{Key: "(others)", busy: t.others.busy(number)}
@@ -239,11 +243,22 @@ func (t *traffic) read(number int64) (sums, keys []*minute) {
 
 func (m *minute) add(f *flow, number int64) {
 	for i := range m.seconds {
-		n := number - trafficSeconds + 1 + int64(i)
-		if s := &f.ring[max(n, 0)%trafficSeconds]; s.number == n {
-			m.seconds[i].add(*s)
-		}
+		m.seconds[i].add(f.at(number - trafficSeconds + 1 + int64(i)))
 	}
+}
+
+func (m *minute) addRefusals(f *flow, number int64) {
+	for i := range m.seconds {
+		m.seconds[i].refused += f.at(number - trafficSeconds + 1 + int64(i)).refused
+	}
+}
+
+// at is the second of that number; empty if nothing happened in it.
+func (f *flow) at(number int64) second {
+	if s := f.ring[max(number, 0)%trafficSeconds]; s.number == number {
+		return s
+	}
+	return second{}
 }
 
 // finish makes figures of what was added.

@@ -146,9 +146,9 @@ func TestTenThousandDecisionsASecondDoNotFreezeThePage(t *testing.T) {
 	require.Less(t, elements, 6_000)
 	require.LessOrEqual(t, look[int](b, "Math.max(...[...document.querySelectorAll('tbody')].map((body) => body.rows.length))"), 100)
 	cancel()
-	n := <-told
-	t.Logf("there were %.0f decisions a second", float64(n)/time.Since(began).Seconds())
-	require.Greater(t, n, 20_000)
+	rate := float64(<-told) / time.Since(began).Seconds()
+	t.Logf("there were %.0f decisions a second", rate)
+	require.Greater(t, rate, 9_000.0, "the flood was one")
 	b.requireQuiet(s.url)
 }
 

@@ -5,7 +5,8 @@
 //
 //	go -C examples run ./console
 //
-// With OTEL_TRACES_EXPORTER=otlp it exports its spans, see examples/jaeger; then
+// With OTEL_TRACES_EXPORTER=otlp and, for the Jaeger of examples/jaeger,
+// OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 it exports its spans; then
 // -jaeger http://127.0.0.1:16686 makes the console's trace ids links to them.
 package main
 

@@ -4,8 +4,9 @@
 //
 //	go -C examples run ./metrics
 //
-// With OTEL_TRACES_EXPORTER=otlp it exports the traces to which the exemplars
-// lead, see examples/jaeger.
+// With OTEL_TRACES_EXPORTER=otlp and, for the Jaeger of examples/jaeger,
+// OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 it exports the traces to which
+// the exemplars lead.
 package main
 
 import (
@@ -32,8 +33,8 @@ func main() {
 
 const introduction = `The metrics of a shop, with one trace in %d sampled, are at http://%s/metrics. To see them:
   prometheus --config.file=examples/metrics/prometheus.yml --storage.tsdb.path="$(mktemp -d)" \
-    --enable-feature=exemplar-storage --web.listen-address=127.0.0.1:9090
-  http://127.0.0.1:9090/alerts     what each trouble raises, once it has lasted
+    --enable-feature=exemplar-storage --web.listen-address=127.0.0.1:9091
+  http://127.0.0.1:9091/alerts     what each trouble raises, once it has lasted
   examples/metrics/dashboard.json  to be imported in Grafana
 
 `
@@ -44,7 +45,7 @@ func run(ctx context.Context, w io.Writer, args []string) error {
 	flags.SetOutput(w)
 	addr := flags.String("addr", "127.0.0.1:9464", "`address` to serve the metrics on")
 	lasts := flags.Duration("for", 12*time.Minute, "how long to play; 0: until interrupted")
-	each := flags.Duration("each", 90*time.Second, "how long each trouble lasts; alerts fire after one or two minutes")
+	each := flags.Duration("each", 90*time.Second, "how long each trouble lasts; alerts fire after one to five minutes")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

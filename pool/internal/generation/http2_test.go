@@ -74,7 +74,9 @@ func TestHTTP2DialsMoreOnDemand(t *testing.T) {
 	s := New(Config{Base: base, Address: u.address()})
 	require.NoError(t, together(client(s), u.URL, 100))
 	require.GreaterOrEqual(t, dials.Load(), int64(10))
-	require.LessOrEqual(t, dials.Load(), int64(12))
+	// A dial that takes longer than 50 ms, as on a machine that is busy, has another
+	// beside it.
+	require.LessOrEqual(t, dials.Load(), int64(30), "far fewer than one for each")
 	u.requireDrained(t, s)
 }
 
