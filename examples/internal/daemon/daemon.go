@@ -134,6 +134,12 @@ func (d *Daemon) Signal(s os.Signal) {
 	require.NoError(d.t, d.cmd.Process.Signal(s))
 }
 
+// SignalAll sends a signal to the server and to its children.
+func (d *Daemon) SignalAll(s syscall.Signal) {
+	d.t.Helper()
+	require.NoError(d.t, syscall.Kill(-d.cmd.Process.Pid, s)) // the group
+}
+
 // Stop asks the server to end by SIGTERM; if it takes too long, it is killed.
 func (d *Daemon) Stop() {
 	if d.cmd == nil {
