@@ -12,6 +12,7 @@ import (
 
 	"github.com/cloudsoda/go-smb2"
 
+	"github.com/magnetar-go/magnetar/otel"
 	"github.com/magnetar-go/magnetar/policy"
 	"github.com/magnetar-go/magnetar/pool"
 )
@@ -54,17 +55,16 @@ type Files struct {
 	timeout *policy.Timeout
 }
 
-// OpenFiles dials nobody yet. Observers are told what the policies decide.
+// OpenFiles opens the share, without waiting for a session. Observers are told
+// what the policies decide, beside the telemetry.
 func OpenFiles(s Server, cfg Config, observers ...policy.Observer) (*Files, error) {
 	if err := errors.Join(cfg.Retry.Validate(), cfg.Breaker.Validate()); err != nil {
 		return nil, err
 	}
-	opts := []policy.Option{policy.WithKey(s.Address)}
-	poolOpts := []pool.Option{pool.WithKey(s.Address)}
-	for _, o := range observers {
-		opts, poolOpts = append(opts, policy.WithObserver(o)), append(poolOpts, pool.WithObserver(o))
-	}
-	sessions, err := pool.New(pool.Funcs(s.dial, checkShare, (*Share).close), cfg.Pool, poolOpts...)
+	others := policy.Observers(observers...)
+	opts := []policy.Option{policy.WithKey(s.Address), policy.WithObserver(policy.Observers(otel.New(), others))}
+	sessions, err := pool.New(pool.Funcs(s.dial, checkShare, (*Share).close), cfg.Pool,
+		pool.WithKey(s.Address), pool.WithObserver(others)) // a pool has telemetry of its own
 	if err != nil {
 		return nil, err
 	}
