@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func write(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "service.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	return path
+}
+
+func TestCommittedFileIsMeantAsItIsRead(t *testing.T) {
+	cfg, err := loadConfig("service.yaml")
+	require.NoError(t, err)
+	require.Equal(t, 2*time.Second, cfg.Inbound.Deadline.Max)
+	require.Equal(t, 500, cfg.Inbound.RateLimit.Limit)
+	require.Zero(t, cfg.Inbound.Shed.Limit)
+	prices, stock := cfg.Upstreams.Prices, cfg.Upstreams.Stock
+	require.Equal(t, 300*time.Millisecond, prices.Calls.Timeouts.Attempt)
+	require.Equal(t, 0.2, prices.Calls.Retry.Budget.Share)
+	require.NotNil(t, prices.Calls.Throttle, "on, though the file says nothing of it")
+	require.Equal(t, 64, prices.Connections.MaxInFlight)
+	require.NotNil(t, prices.Connections.Outlier)
+	require.Nil(t, stock.Calls.Retry, "off")
+	require.Equal(t, 250*time.Millisecond, stock.Calls.Timeouts.Total)
+	require.Zero(t, stock.Connections.MaxInFlight, "one upstream's values are not the other's")
+	require.Equal(t, 20, cfg.Database.Sessions.MaxSize)
+	require.Equal(t, time.Second, cfg.Database.Breaker.Cooldown)
+}
+
+func TestEnvironmentOverridesFile(t *testing.T) {
+	t.Setenv("SERVICE_DATABASE_SESSIONS_MAX_SIZE", "40")
+	t.Setenv("SERVICE_UPSTREAMS_PRICES_URL", "https://prices.internal/v2")
+	t.Setenv("SERVICE_UPSTREAMS_STOCK_CALLS_RETRY", "{}")
+	t.Setenv("SERVICE_INBOUND_RATE_LIMIT", "null")
+	cfg, err := loadConfig("service.yaml")
+	require.NoError(t, err)
+	require.Equal(t, 40, cfg.Database.Sessions.MaxSize)
+	require.Equal(t, 500*time.Millisecond, cfg.Database.Sessions.AcquireTimeout, "the file's")
+	require.Equal(t, "https://prices.internal/v2", cfg.Upstreams.Prices.URL)
+	require.NotNil(t, cfg.Upstreams.Stock.Calls.Retry)
+	require.Nil(t, cfg.Inbound.RateLimit)
+}
+
+func TestEmptyFileIsAllDefaults(t *testing.T) {
+	cfg, err := loadConfig(write(t, ""))
+	require.NoError(t, err)
+	require.Equal(t, defaults(), cfg)
+}
+
+func TestAllFaultsAreToldAtOnceWithTheirPaths(t *testing.T) {
+	path := write(t, `listen: 8080
+admin: nowhere
+stop_within: -1s
+inbound:
+  deadline: {max: 2}
+  rate_limit: {limit: -5}
+  shed: {limt: 64}
+upstreams:
+  prices:
+    url: prices.internal
+    calls: {retry: {multiplier: 0.5}, breaker: }
+  stock: []
+database:
+  sessions: {max_size: 2, min_idle: 3}
+  breaker: {failure_rate: 2}
+  password: secret
+`)
+	t.Setenv("SERVICE_STOP", "5s")
+	t.Setenv("SERVICE_DATABASE_RETRY_MAX_BACKOFF", "soon")
+	_, err := loadConfig(path)
+	require.Error(t, err)
+	var told []string
+	for line := range strings.Lines(strings.ReplaceAll(err.Error(), path, "service.yaml")) {
+		told = append(told, strings.TrimSpace(line))
+	}
+	wanted := []string{
+		`service.yaml:1:9: listen: `,
+		`service.yaml:2:8: admin: "nowhere": must be host:port`,
+		`service.yaml:3:14: stop_within: -1s: must be > 0`,
+		`service.yaml:5:19: inbound.deadline.max: 2: a duration needs a unit`,
+		`service.yaml:6:23: inbound.rate_limit.limit: -5`,
+		`service.yaml:7:10: inbound.shed.limt: unknown field; did you mean "limit"?`,
+		`service.yaml:10:10: upstreams.prices.url: "prices.internal": must be such as https://prices.internal`,
+		`service.yaml:11:33: upstreams.prices.calls.retry.multiplier: 0.5`,
+		`service.yaml:11:48: upstreams.prices.calls.breaker: a key without a value`,
+		`service.yaml:12:10: upstreams.stock: `,
+		`service.yaml:14:37: database.sessions.min_idle: 3`,
+		`service.yaml:15:27: database.breaker.failure_rate: 2`,
+		`service.yaml:16:3: database.password: unknown field`,
+		`environment variable SERVICE_DATABASE_RETRY_MAX_BACKOFF: database.retry.max_backoff: "soon"`,
+		`environment variable SERVICE_STOP: unknown variable`,
+	}
+	require.Len(t, told, len(wanted), err)
+	for i, want := range wanted {
+		require.Contains(t, told[i], want)
+	}
+}
+
+func TestFileThatIsNoConfigurationIsRefused(t *testing.T) {
+	cases := []struct{ name, content, want string }{
+		{"binary", "\x7fELF\x02\x01\x01\x00\xff\xfe", "UTF-8"},
+		{"huge", "# " + strings.Repeat("x", 2<<20), "larger than"},
+		{"huge and nested", strings.Repeat("[", 1<<19), ""},
+		{"no YAML", "listen: [", ""},
+		{"two documents", "listen: 127.0.0.1:1\n---\nlisten: 127.0.0.1:2\n", "one document"},
+		{"a list", "- listen\n", "must be a mapping"},
+		{"null", "null\n", "null"},
+		{"null where something must be", "listen: null\n", "listen"},
+		{"null for a part that is always on", "inbound: {shed: null}\n", "inbound.shed"},
+		{"a key twice", "listen: 127.0.0.1:1\nlisten: 127.0.0.1:2\n", "listen"},
+		{"a bomb", bomb(), ""},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			cfg, err := loadConfig(write(t, c.content))
+			require.ErrorContains(t, err, c.want)
+			require.Equal(t, defaults(), cfg, "left as it was")
+			require.Less(t, len(err.Error()), 64<<10)
+		})
+	}
+}
+
+// bomb grows tenfold with each line.
+func bomb() string {
+	var b bytes.Buffer
+	b.WriteString("a0: &a0 [x]\n")
+	for i := '1'; i <= '9'; i++ {
+		was := "*a" + string(i-1)
+		b.WriteString("a" + string(i) + ": &a" + string(i) + " [" + strings.Repeat(was+", ", 9) + was + "]\n")
+	}
+	return b.String()
+}
+
+func TestMissingFileIsSaidToBe(t *testing.T) {
+	_, err := loadConfig(filepath.Join(t.TempDir(), "nowhere.yaml"))
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	_, err = loadConfig(t.TempDir())
+	require.Error(t, err, "a directory")
+}

@@ -1,0 +1,115 @@
+// Service is a small complete service to be copied from: chi in, with deadlines,
+// quotas and load shedding; two upstreams and a database out, with retries,
+// breakers and pools; all of it configured by one YAML file and the environment.
+//
+//	go -C examples run ./service
+//	go -C examples run ./service -check
+//	SERVICE_LISTEN=127.0.0.1:9090 go -C examples run ./service -for 0
+//
+// The first is visited by itself for a few seconds and then stops in order; the
+// second reports all that is wrong with the configuration; the third serves until
+// it is interrupted. With OTEL_TRACES_EXPORTER and OTEL_METRICS_EXPORTER it exports
+// spans and metrics.
+//
+// To copy from:
+//
+//   - config.go and service.yaml, the configuration
+//   - service.go, how the parts are put together
+//   - serve.go, how they are stopped
+//   - upstream.go and database.go, what is called; product.go, who calls it
+//   - telemetry.go, who is told
+//
+// standins.go and visitors.go only make it run alone.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Stdout, os.Stderr, os.Args[1:])
+	stop()
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// run does what args say. It tells w how the service does, and log its decisions.
+func run(ctx context.Context, w, log io.Writer, args []string) error {
+	flags := flag.NewFlagSet("service", flag.ContinueOnError)
+	flags.SetOutput(w)
+	path := flags.String("config", "service/service.yaml", "`file` to configure it")
+	check := flags.Bool("check", false, "only report what is wrong with the configuration")
+	lasts := flags.Duration("for", 5*time.Second, "how long to be visited; 0: serve until interrupted, visited by nobody")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	cfg, err := loadConfig(*path)
+	if err != nil {
+		return err
+	}
+	if *check {
+		_, err := fmt.Fprintln(w, *path, "and the environment are well")
+		return err
+	}
+	return start(ctx, w, log, cfg, *lasts)
+}
+
+// start serves what cfg says until ctx ends, or as long as it lasts.
+func start(ctx context.Context, w, log io.Writer, cfg Config, lasts time.Duration) (err error) {
+	others, err := standIn(ctx, &cfg)
+	if err != nil {
+		return err
+	}
+	defer others.close()
+	l, err := listen(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	t, err := newTelemetry(ctx, log)
+	if err != nil {
+		return errors.Join(err, l.close())
+	}
+	s, err := newService(cfg, t)
+	if err != nil {
+		return errors.Join(err, l.close(), t.close(ctx))
+	}
+	url := "http://" + l.public.Addr().String()
+	if _, err := fmt.Fprintf(w, "A product is at %s/products/42, the console at http://%s%s\n", url, l.admin.Addr(), consolePath); err != nil {
+		return errors.Join(err, l.close(), s.close(ctx), t.close(ctx))
+	}
+	if lasts == 0 {
+		return s.serve(ctx, l, cfg.StopWithin)
+	}
+	return s.visited(ctx, w, l, cfg.StopWithin, lasts)
+}
+
+// visited serves for as long as its visitors stay, and tells what they got.
+func (s *service) visited(ctx context.Context, w io.Writer, l listeners, stopWithin, lasts time.Duration) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var answers map[int]int
+	var visitors sync.WaitGroup
+	visitors.Go(func() {
+		defer cancel()
+		staying, leave := context.WithTimeout(ctx, lasts)
+		defer leave()
+		answers = visit(staying, "http://"+l.public.Addr().String())
+	})
+	err := s.serve(ctx, l, stopWithin)
+	cancel()
+	visitors.Wait()
+	_, printed := fmt.Fprintf(w, "Stopped in order. Answers by status: %v\n", answers)
+	return errors.Join(err, printed)
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// anywhere has a service listen where nobody else does.
+func anywhere(t *testing.T) {
+	t.Helper()
+	t.Setenv("SERVICE_LISTEN", "127.0.0.1:0")
+	t.Setenv("SERVICE_ADMIN", "127.0.0.1:0")
+}
+
+func TestProgramIsVisitedAndStops(t *testing.T) {
+	anywhere(t)
+	var out bytes.Buffer
+	require.NoError(t, run(t.Context(), &out, io.Discard, []string{"-config", "service.yaml", "-for", "500ms"}))
+	require.Regexp(t, `A product is at http://127\.0\.0\.1:\d+/products/42, the console at http://127\.0\.0\.1:\d+/debug/magnetar`, out.String())
+	require.Regexp(t, `Stopped in order\. Answers by status: map\[.*200:\d+`, out.String())
+	require.NotContains(t, out.String(), "502:")
+}
+
+func TestProgramServesUntilItIsInterrupted(t *testing.T) {
+	anywhere(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.NoError(t, run(ctx, io.Discard, io.Discard, []string{"-config", "service.yaml", "-for", "0"}))
+}
+
+func TestCheckReportsAndServesNobody(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	t.Setenv("SERVICE_LISTEN", taken.Addr().String())
+	var out bytes.Buffer
+	require.NoError(t, run(t.Context(), &out, io.Discard, []string{"-config", "service.yaml", "-check"}))
+	require.Equal(t, "service.yaml and the environment are well\n", out.String())
+
+	t.Setenv("SERVICE_LISTEN", "nowhere")
+	err = run(t.Context(), &out, io.Discard, []string{"-config", "service.yaml", "-check"})
+	require.EqualError(t, err, `environment variable SERVICE_LISTEN: listen: "nowhere": must be host:port`)
+}
+
+func TestProgramReportsWhatItCannotDo(t *testing.T) {
+	anywhere(t)
+	args := []string{"-config", "service.yaml", "-for", "1ms"}
+	require.Error(t, run(t.Context(), io.Discard, io.Discard, []string{"-nonsense"}))
+	for _, variable := range []string{"OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER"} {
+		t.Run(variable, func(t *testing.T) {
+			t.Setenv(variable, "pigeon")
+			require.Error(t, run(t.Context(), io.Discard, io.Discard, args))
+		})
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	for _, variable := range []string{"SERVICE_LISTEN", "SERVICE_ADMIN"} {
+		t.Run(variable, func(t *testing.T) {
+			t.Setenv(variable, taken.Addr().String())
+			require.ErrorContains(t, run(t.Context(), io.Discard, io.Discard, args), "address already in use")
+		})
+	}
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/magnetar-go/magnetar/pool"
+	"github.com/magnetar-go/magnetar/transport"
+)
+
+// maxAnswer is how much of an answer is read.
+const maxAnswer = 1 << 20
+
+// upstream is a service that this one calls: the chain over a pool of connections.
+type upstream struct {
+	base        *url.URL
+	client      *http.Client
+	connections *pool.Transport
+}
+
+func openUpstream(cfg Upstream, t *telemetry) (*upstream, error) {
+	base, err := url.Parse(cfg.URL)
+	if err != nil {
+		return nil, err
+	}
+	connections, err := pool.NewTransport(cfg.Connections, pool.WithTelemetry(t.observer), pool.WithObserver(t.others))
+	if err != nil {
+		return nil, err
+	}
+	chain := transport.New(connections, cfg.Calls, transport.WithTelemetry(t.observer), transport.WithObserver(t.others))
+	return &upstream{base, &http.Client{Transport: chain}, connections}, nil
+}
+
+// get decodes what the upstream has at a path.
+func (u *upstream) get(ctx context.Context, v any, path ...string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.base.JoinPath(path...).String(), nil) //nolint:gosec // the base is configured, and the path is the service's own
+	if err != nil {
+		return err
+	}
+	resp, err := u.client.Do(req) //nolint:gosec // the same
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", u.base.Host, resp.Status)
+	}
+	return json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(v)
+}
+
+// close lets what is under way finish until ctx ends.
+func (u *upstream) close(ctx context.Context) error { return u.connections.Drain(ctx) }
