@@ -26,9 +26,11 @@ func report(name string, t tally) {
 }
 
 func TestNoCallIsLostThatMayBeRepeated(t *testing.T) {
-	s := startSmbd(t)
+	t.Parallel()
 	for _, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			s := startSmbd(t)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			end, err := f.survive(ctx, s, hasty())

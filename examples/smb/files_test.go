@@ -132,6 +132,7 @@ func TestTruncatedFileIsAnError(t *testing.T) {
 
 // Each line is appended at most once, and once if that was answered.
 func TestAppendIsNeverRepeatedOnceItWasSent(t *testing.T) {
+	t.Parallel()
 	s := startSmbd(t)
 	l := &ledger{}
 	files, err := OpenFiles(s.Server, hasty(), l)

@@ -39,6 +39,7 @@ func returns(t *testing.T, f func() error) error {
 // A server that hangs is SIGCONTed only when all has returned: nothing waits for
 // it to wake up.
 func TestNothingWaitsForServerThatHangs(t *testing.T) {
+	t.Parallel()
 	s := startSmbd(t)
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
@@ -82,6 +83,7 @@ func TestClosedConnectionEndsCallThatHangs(t *testing.T) {
 }
 
 func TestPoolRecoversFromServerThatHangs(t *testing.T) {
+	t.Parallel()
 	s := startSmbd(t)
 	cfg := hasty()
 	cfg.Pool.CheckAfter = 1 // always
@@ -130,6 +132,7 @@ func peer(t *testing.T, serve func(net.Conn)) Server {
 }
 
 func TestPeerThatSpeaksNoSMB(t *testing.T) {
+	t.Parallel()
 	header := "\xfeSMB\x40\x00" // of a response, the rest of which is missing
 	cases := []struct {
 		name  string
@@ -146,6 +149,7 @@ func TestPeerThatSpeaksNoSMB(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			s := peer(t, c.serve)
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
