@@ -33,7 +33,9 @@ func NewTimeout(d time.Duration, opts ...Option) *Timeout {
 // time runs out and op returns the error of its context, Do returns an [*Error]
 // matching [ErrTimeout], which is the cause of that context too. It does not
 // match [context.DeadlineExceeded]: gates count it as a failure of the operation
-// and retries repeat it, unlike the end of the caller's own context.
+// and retries repeat it, unlike the end of the caller's own context. An error that
+// op has marked [Permanent] stays so: of a change that had been asked for when time
+// ran out only op knows that it must not be asked for again.
 func (t *Timeout) Do(ctx context.Context, op func(context.Context) error) error {
 	timeout := &Error{Reason: ReasonTimeout, Policy: PolicyTimeout, Key: t.key, Err: t.err}
 	began := time.Now()
@@ -54,6 +56,9 @@ func (t *Timeout) Do(ctx context.Context, op func(context.Context) error) error 
 			Took:   time.Since(began),
 			Err:    timeout,
 		})
+	}
+	if IsPermanent(err) {
+		return Permanent(timeout)
 	}
 	return timeout
 }

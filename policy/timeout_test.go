@@ -50,6 +50,20 @@ func TestTimeoutEndsTheContextOfItsOperation(t *testing.T) {
 	})
 }
 
+func TestTimeoutOfWhatMustNotBeRepeatedIsNotRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		err := policy.Do(t.Context(), func(ctx context.Context) error {
+			calls++
+			return policy.Permanent(heed(ctx)) // such as a commit that was sent
+		}, policy.NewRetry(policy.RetryConfig{}), policy.NewTimeout(time.Second))
+		require.Equal(t, 1, calls)
+		require.ErrorIs(t, err, policy.ErrTimeout)
+		require.NotErrorIs(t, err, context.DeadlineExceeded)
+		require.True(t, policy.IsPermanent(err))
+	})
+}
+
 func TestTimeoutLeavesOtherEndsAsTheyAre(t *testing.T) {
 	failed, gone := errors.New("failed"), errors.New("gone")
 	cases := map[string]struct {
