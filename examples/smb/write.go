@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 
 	"github.com/cloudsoda/go-smb2"
 
@@ -35,35 +36,42 @@ func (e *UnknownError) Unwrap() error { return e.Err }
 // or all of data: it is written beside, and then takes the name. That is why it
 // may be repeated, for a file that nobody else writes at the same time.
 func (f *Files) Write(ctx context.Context, name string, data []byte) error {
-	var unsettled []string // temporaries of tries that have failed
-	asked := false
+	var before []*attempt
 	_, err := call(ctx, f, func(ctx context.Context) (none struct{}, err error) {
-		temp := path.Join(path.Dir(name), temporary+rand.Text())
 		return none, f.lend(ctx, func(share *smb2.Share) error {
-			if err := forget(share, unsettled); err != nil {
+			if err := forget(share, before); err != nil {
 				return err
 			}
-			unsettled = append(unsettled, temp)
-			if err := share.WriteFile(temp, data, 0o644); err != nil {
+			this := &attempt{temp: path.Join(path.Dir(name), temporary+rand.Text())}
+			before = append(before, this)
+			if err := share.WriteFile(this.temp, data, 0o644); err != nil {
 				return err
 			}
-			err := share.Rename(temp, name)
-			asked = asked || !told(err)
+			err := share.Rename(this.temp, name)
+			this.unanswered = !told(err)
 			return err
 		})
 	})
-	if err != nil && asked {
+	if err != nil && slices.ContainsFunc(before, func(a *attempt) bool { return a.unanswered }) {
 		return &UnknownError{"write", name, err}
 	}
 	return err
 }
 
-// forget removes what earlier tries have left behind. Once that is gone, a rename
-// that a slow server still has in hand finds nothing to rename, so that it cannot
-// undo what is written later.
-func forget(share *smb2.Share, temps []string) error {
-	for _, temp := range temps {
-		if err := share.Remove(temp); err != nil && !errors.Is(err, os.ErrNotExist) {
+// attempt is a try to write.
+type attempt struct {
+	temp       string
+	unanswered bool // it asked for temp to be renamed, and got no answer
+}
+
+// forget removes what earlier tries have left behind. A rename that a slow server
+// still has in hand finds nothing to rename then, so that it cannot undo what is
+// written later. Where none was asked for it does not matter if something stays,
+// such as what a server holds open for a session that it does not know to be gone.
+func forget(share *smb2.Share, before []*attempt) error {
+	for _, a := range before {
+		err := share.Remove(a.temp)
+		if a.unanswered && err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 	}
@@ -98,8 +106,7 @@ func (f *Files) Rename(ctx context.Context, from, to string) error {
 	})
 }
 
-// once tries what may not be repeated after it called sent. That is looked at
-// here, outside of what makes a timeout of the error, and with it loses its mark.
+// once tries what may not be repeated after it called sent.
 func (f *Files) once(ctx context.Context, op, name string, try func(share *smb2.Share, sent func()) error) error {
 	_, err := call(ctx, f, func(ctx context.Context) (none struct{}, err error) {
 		sent := false
