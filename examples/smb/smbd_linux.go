@@ -70,7 +70,7 @@ func startSmbd(t testing.TB) *smbd {
 		configfile: "--configfile=" + conf,
 	}
 	s.setPassword(password)
-	t.Cleanup(s.resume) // what is paused does not hear that it is to end
+	t.Cleanup(s.kill) // its children, which may be paused, would write into the directory while that is removed
 	s.revive()
 	return s
 }
