@@ -33,9 +33,10 @@ func NewTimeout(d time.Duration, opts ...Option) *Timeout {
 // time runs out and op returns the error of its context, Do returns an [*Error]
 // matching [ErrTimeout], which is the cause of that context too. It does not
 // match [context.DeadlineExceeded]: gates count it as a failure of the operation
-// and retries repeat it, unlike the end of the caller's own context. An error that
-// op has marked [Permanent] stays so: of a change that had been asked for when time
-// ran out only op knows that it must not be asked for again.
+// and retries repeat it, unlike the end of the caller's own context.
+//
+// An error that op marked [Permanent] or [Transient] is kept as the cause, with
+// its mark: a write that must not be repeated is not, for having timed out.
 func (t *Timeout) Do(ctx context.Context, op func(context.Context) error) error {
 	timeout := &Error{Reason: ReasonTimeout, Policy: PolicyTimeout, Key: t.key, Err: t.err}
 	began := time.Now()
@@ -45,6 +46,9 @@ func (t *Timeout) Do(ctx context.Context, op func(context.Context) error) error 
 	err := op(timed)
 	if err == nil || context.Cause(timed) != timeout || !callersOwn(timed, err) {
 		return err
+	}
+	if markingOf(err) != 0 {
+		timeout = &Error{Reason: timeout.Reason, Policy: timeout.Policy, Key: t.key, Err: fmt.Errorf("%w: %w", t.err, err)}
 	}
 	if t.watch.wants(ctx) {
 		t.watch.observe(ctx, Decision{
@@ -56,9 +60,6 @@ func (t *Timeout) Do(ctx context.Context, op func(context.Context) error) error 
 			Took:   time.Since(began),
 			Err:    timeout,
 		})
-	}
-	if IsPermanent(err) {
-		return Permanent(timeout)
 	}
 	return timeout
 }

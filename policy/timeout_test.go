@@ -50,18 +50,28 @@ func TestTimeoutEndsTheContextOfItsOperation(t *testing.T) {
 	})
 }
 
-func TestTimeoutOfWhatMustNotBeRepeatedIsNotRepeated(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		calls := 0
-		err := policy.Do(t.Context(), func(ctx context.Context) error {
-			calls++
-			return policy.Permanent(heed(ctx)) // such as a commit that was sent
-		}, policy.NewRetry(policy.RetryConfig{}), policy.NewTimeout(time.Second))
-		require.Equal(t, 1, calls)
-		require.ErrorIs(t, err, policy.ErrTimeout)
-		require.NotErrorIs(t, err, context.DeadlineExceeded)
-		require.True(t, policy.IsPermanent(err))
-	})
+func TestTimeoutKeepsWhatItsOperationMarked(t *testing.T) {
+	unknown := errors.New("nobody knows whether it was written")
+	for name, c := range map[string]struct {
+		mark  func(error) error
+		tries int
+	}{"permanent": {policy.Permanent, 1}, "transient": {policy.Transient, 3}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				retry := policy.NewRetry(policy.RetryConfig{MaxRetries: 2})
+				tries := 0
+				err := policy.Do(t.Context(), func(ctx context.Context) error {
+					tries++
+					return c.mark(fmt.Errorf("%w: %w", unknown, heed(ctx)))
+				}, retry, policy.NewTimeout(time.Second))
+				require.Equal(t, c.tries, tries)
+				require.ErrorIs(t, err, policy.ErrTimeout)
+				require.ErrorIs(t, err, unknown)
+				require.ErrorContains(t, err, "took longer than 1s: nobody knows")
+				require.Equal(t, name == "permanent", policy.IsPermanent(err))
+			})
+		})
+	}
 }
 
 func TestTimeoutLeavesOtherEndsAsTheyAre(t *testing.T) {
