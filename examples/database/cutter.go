@@ -1,0 +1,107 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+)
+
+// cutter stands between the program and the server as a network does that fails
+// at the worst moment: of every so many COMMITs one is cut off, by turns before
+// the server gets it, and before its answer arrives.
+type cutter struct {
+	listener net.Listener
+	server   string // address
+	every    int64  // how many COMMITs pass for one that does not
+
+	commits, cuts atomic.Int64
+	all           sync.WaitGroup
+	life          context.Context //nolint:containedctx // of the connections
+	end           context.CancelFunc
+}
+
+func newCutter(ctx context.Context, server string, every int64) (*cutter, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	c := &cutter{listener: l, server: server, every: every}
+	c.life, c.end = context.WithCancel(ctx)
+	c.all.Go(c.accept)
+	return c, nil
+}
+
+func (c *cutter) address() string { return c.listener.Addr().String() }
+
+// close ends all connections.
+func (c *cutter) close() {
+	_ = c.listener.Close()
+	c.end()
+	c.all.Wait()
+}
+
+func (c *cutter) accept() {
+	for {
+		client, err := c.listener.Accept()
+		if err != nil {
+			return
+		}
+		c.all.Go(func() { c.serve(client) })
+	}
+}
+
+func (c *cutter) serve(client net.Conn) {
+	defer client.Close()
+	var dialer net.Dialer
+	server, err := dialer.DialContext(c.life, "tcp", c.server)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	stop := context.AfterFunc(c.life, func() {
+		_ = client.Close()
+		_ = server.Close()
+	})
+	defer stop()
+	var deaf atomic.Bool // answers are not passed on
+	c.all.Go(func() {
+		defer client.Close()
+		_, _ = io.Copy(&ear{client, &deaf}, server)
+	})
+	c.forward(client, server, &deaf)
+}
+
+// forward passes on what the client says, up to the COMMIT that is cut off.
+func (c *cutter) forward(client, server net.Conn, deaf *atomic.Bool) {
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := client.Read(buffer)
+		said := buffer[:n]
+		cut := bytes.Contains(said, []byte("commit\x00")) && c.commits.Add(1)%c.every == 0
+		if cut && c.cuts.Add(1)%2 == 0 {
+			return
+		}
+		deaf.Store(cut)
+		if _, e := server.Write(said); e != nil || err != nil {
+			return
+		}
+	}
+}
+
+// ear hears the answers. The first that is not passed on ends the connection.
+type ear struct {
+	net.Conn
+
+	deaf *atomic.Bool
+}
+
+func (e *ear) Write(answer []byte) (int, error) {
+	if e.deaf.Load() {
+		return 0, net.ErrClosed
+	}
+	return e.Conn.Write(answer)
+}

@@ -1,0 +1,253 @@
+package postgres
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/magnetar-go/magnetar/otel"
+	"github.com/magnetar-go/magnetar/policy"
+	"github.com/magnetar-go/magnetar/pool"
+)
+
+// Config is a database, its pool and the policies around them. [Default] has
+// what is recommended; parts that are zero have the kit's defaults.
+type Config struct {
+	// URL as pgx.ParseConfig takes it. Required.
+	URL  string      `json:"url,omitempty"  yaml:"url,omitempty"`
+	Pool pool.Config `json:"pool,omitzero" yaml:"pool,omitempty"`
+	// Retry repeats what is safe to repeat. It is the outermost.
+	Retry policy.RetryConfig `json:"retry,omitzero" yaml:"retry,omitempty"`
+	// Breaker opens when the server is sick: statements that outlast Timeout, its
+	// own errors, no connection to be had. Lost connections are the pool's matter.
+	Breaker policy.CircuitBreakerConfig `json:"breaker,omitzero" yaml:"breaker,omitempty"`
+	// RateLimit of tries. Default: nil, none.
+	RateLimit *policy.RateLimiterConfig `json:"rate_limit,omitempty" yaml:"rate_limit,omitempty"`
+	// Dial keeps a server that is gone from being dialled in a storm.
+	Dial policy.CircuitBreakerConfig `json:"dial,omitzero" yaml:"dial,omitempty"`
+	// Timeout of a try, once it has a connection. Default: 10s.
+	Timeout time.Duration `json:"timeout,omitempty" yaml:"timeout,omitempty"`
+}
+
+// Default is the recommended configuration of a database: outages of seconds
+// are waited for, longer ones are refused at once.
+func Default(url string) Config {
+	return Config{
+		URL:       url,
+		Pool:      pool.Config{MaxSize: 10, AcquireTimeout: 10 * time.Second, CreateTimeout: 5 * time.Second, CheckTimeout: time.Second},
+		Retry:     policy.RetryConfig{MaxRetries: 10, InitialBackoff: 20 * time.Millisecond, MaxBackoff: time.Second},
+		Breaker:   policy.CircuitBreakerConfig{FailureThreshold: 10, Cooldown: time.Second, MaxCooldown: 10 * time.Second},
+		RateLimit: &policy.RateLimiterConfig{Limit: 2000, Pacing: policy.PacingSmooth},
+		Dial:      policy.CircuitBreakerConfig{FailureThreshold: 5, SuccessThreshold: 1, Cooldown: 500 * time.Millisecond, MaxCooldown: 5 * time.Second},
+		Timeout:   10 * time.Second,
+	}
+}
+
+// Validate reports every invalid field.
+func (c Config) Validate() error {
+	var f policy.Faults
+	if _, err := pgx.ParseConfig(c.URL); err != nil {
+		f.Add("url", err)
+	}
+	f.Add("pool", c.Pool.Validate())
+	f.Add("retry", c.Retry.Validate())
+	f.Add("breaker", c.Breaker.Validate())
+	if c.RateLimit != nil {
+		f.Add("rate_limit", c.RateLimit.Validate())
+	}
+	f.Add("dial", c.Dial.Validate())
+	if c.Timeout < 0 {
+		f.Addf("timeout", "%v: must be ≥ 0", c.Timeout)
+	}
+	return f.Err()
+}
+
+// DB is a database. It is safe for concurrent use, and must be closed.
+type DB struct {
+	pool     *pool.Pool[*pgx.Conn]
+	policies []policy.Policy
+	timeout  *policy.Timeout
+}
+
+// Open makes a DB and begins to connect; it does not wait for the server. The
+// error names every fault of cfg.
+func Open(cfg Config, opts ...Option) (*DB, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	conn, err := pgx.ParseConfig(cfg.URL)
+	if err != nil {
+		return nil, err
+	}
+	o := options{password: func(context.Context) (string, error) { return conn.Password, nil }}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	key := fmt.Sprintf("postgres://%s:%d/%s", conn.Host, conn.Port, conn.Database)
+	observe, named := policy.WithObserver(policy.Observers(otel.New(), o.observer)), policy.WithKey(key)
+	if o.gate == nil {
+		o.gate = policy.NewCircuitBreaker(cfg.Dial, observe, named)
+	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 10 * time.Second
+	}
+	db := &DB{
+		policies: []policy.Policy{
+			policy.NewRetry(cfg.Retry, observe, named),
+			policy.NewCircuitBreaker(cfg.Breaker, observe, named, policy.FailureIf(sick)),
+		},
+		timeout: policy.NewTimeout(cfg.Timeout, observe, named),
+	}
+	if cfg.RateLimit != nil {
+		db.policies = append(db.policies, policy.NewRateLimiter(*cfg.RateLimit, observe, named))
+	}
+	db.pool, err = pool.New(&sessions{conn, o.password}, cfg.Pool, pool.WithKey(key), pool.WithGate(o.gate), pool.WithObserver(o.observer))
+	if err != nil {
+		return nil, err
+	}
+	return db, nil
+}
+
+// Retire leaves all connections for new ones, once they are not in use: the
+// password was rotated, say, or another server is the primary now.
+func (db *DB) Retire(reason string) { db.pool.Retire(reason) }
+
+// Stats of the pool.
+func (db *DB) Stats() pool.Stats { return db.pool.Stats() }
+
+// Close waits for the connections in use, as long as ctx lives.
+func (db *DB) Close(ctx context.Context) error { return db.pool.Close(ctx) }
+
+// Option gives a DB a collaborator.
+type Option func(*options)
+
+type options struct {
+	password func(context.Context) (string, error)
+	observer policy.Observer
+	gate     policy.Gate
+}
+
+// WithPassword asks for the password anew for each connection, so that a rotated
+// one is found. Default: that of the URL.
+func WithPassword(ask func(context.Context) (string, error)) Option {
+	return func(o *options) { o.password = ask }
+}
+
+// WithObserver tells every decision to w too, beside OpenTelemetry.
+func WithObserver(w policy.Observer) Option { return func(o *options) { o.observer = w } }
+
+// WithGate replaces the breaker of Config.Dial, for pools that share one since
+// they dial the same server.
+func WithGate(g policy.Gate) Option { return func(o *options) { o.gate = g } }
+
+// with runs f with a connection, which the pool gets back only if another can
+// use it.
+func (db *DB) with(ctx context.Context, f func(context.Context, *pgx.Conn) error) error {
+	l, err := db.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	conn := l.Value()
+	use := inUse(conn)
+	use.Lock()
+	reusable := false
+	defer func() { // after a panic too
+		use.Unlock()
+		if reusable {
+			l.Release()
+		} else {
+			l.Discard(err)
+		}
+	}()
+	err = db.timeout.Do(ctx, func(ctx context.Context) error { return f(ctx, conn) })
+	reusable = idle(conn) == nil && !demoted(err)
+	return err
+}
+
+// sessions are a [pool.Factory].
+type sessions struct {
+	cfg      *pgx.ConnConfig
+	password func(context.Context) (string, error)
+}
+
+// Create connects. What the server would say again is permanent: nobody waits
+// for a password to become right.
+func (s *sessions) Create(ctx context.Context) (*pgx.Conn, error) {
+	password, err := s.password(ctx)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := s.connect(ctx, password)
+	if stateOf(err) == invalidPassword {
+		if now, e := s.password(ctx); e == nil && now != password { // rotated meanwhile
+			conn, err = s.connect(ctx, now)
+		}
+	}
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	if untrusted || stateOf(err) != "" && verdictOf(err) == wrong {
+		return nil, policy.Permanent(err)
+	}
+	return conn, err
+}
+
+func (s *sessions) connect(ctx context.Context, password string) (*pgx.Conn, error) {
+	cfg := s.cfg.Copy()
+	cfg.Password = password
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	conn.PgConn().CustomData()[inUseKey] = new(sync.Mutex)
+	return conn, nil
+}
+
+// IsHealthy looks at what is known here, then makes one round trip, the pool's
+// CheckTimeout at most.
+func (s *sessions) IsHealthy(ctx context.Context, conn *pgx.Conn) error {
+	use := inUse(conn)
+	use.Lock()
+	defer use.Unlock()
+	if err := idle(conn); err != nil {
+		return err
+	}
+	return conn.Ping(ctx)
+}
+
+// Close says goodbye, and waits until the socket is closed: of a statement that
+// was cut off pgx cancels the rest on the server first.
+func (s *sessions) Close(conn *pgx.Conn) error {
+	use := inUse(conn)
+	use.Lock()
+	defer use.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	err := conn.Close(ctx)
+	<-conn.PgConn().CleanupDone()
+	return err
+}
+
+// A pgx.Conn is for one goroutine at a time, but the pool closes one whose check
+// takes too long, or whose user outlasts DB.Close. So each has a lock.
+const inUseKey = "in use"
+
+func inUse(conn *pgx.Conn) *sync.Mutex { return conn.PgConn().CustomData()[inUseKey].(*sync.Mutex) }
+
+var (
+	errClosed     = errors.New("the connection is closed")
+	errUnfinished = errors.New("the connection is in a transaction")
+)
+
+func idle(conn *pgx.Conn) error {
+	switch {
+	case conn.IsClosed():
+		return errClosed
+	case conn.PgConn().TxStatus() != 'I':
+		return errUnfinished
+	}
+	return nil
+}
