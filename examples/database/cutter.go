@@ -4,23 +4,24 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"sync/atomic"
 )
 
 // cutter stands between the program and the server as a network does that fails
-// at the worst moment: of every so many COMMITs one is cut off, by turns before
-// the server gets it, and before its answer arrives.
+// at the worst moment: of every so many COMMITs one is cut off, before the server
+// gets it or before its answer arrives, as chance has it.
 type cutter struct {
 	listener net.Listener
 	server   string // address
 	every    int64  // how many COMMITs pass for one that does not
 
-	commits, cuts atomic.Int64
-	all           sync.WaitGroup
-	life          context.Context //nolint:containedctx // of the connections
-	end           context.CancelFunc
+	commits atomic.Int64
+	all     sync.WaitGroup
+	life    context.Context // of the connections
+	end     context.CancelFunc
 }
 
 func newCutter(ctx context.Context, server string, every int64) (*cutter, error) {
@@ -55,21 +56,21 @@ func (c *cutter) accept() {
 }
 
 func (c *cutter) serve(client net.Conn) {
-	defer client.Close()
+	defer hush(client)
 	var dialer net.Dialer
 	server, err := dialer.DialContext(c.life, "tcp", c.server)
 	if err != nil {
 		return
 	}
-	defer server.Close()
+	defer hush(server)
 	stop := context.AfterFunc(c.life, func() {
-		_ = client.Close()
-		_ = server.Close()
+		hush(client)
+		hush(server)
 	})
 	defer stop()
 	var deaf atomic.Bool // answers are not passed on
 	c.all.Go(func() {
-		defer client.Close()
+		defer hush(client)
 		_, _ = io.Copy(&ear{client, &deaf}, server)
 	})
 	c.forward(client, server, &deaf)
@@ -82,7 +83,7 @@ func (c *cutter) forward(client, server net.Conn, deaf *atomic.Bool) {
 		n, err := client.Read(buffer)
 		said := buffer[:n]
 		cut := bytes.Contains(said, []byte("commit\x00")) && c.commits.Add(1)%c.every == 0
-		if cut && c.cuts.Add(1)%2 == 0 {
+		if cut && rand.N(2) == 0 {
 			return
 		}
 		deaf.Store(cut)
@@ -105,3 +106,5 @@ func (e *ear) Write(answer []byte) (int, error) {
 	}
 	return e.Conn.Write(answer)
 }
+
+func hush(conn net.Conn) { _ = conn.Close() } // it may be closed already

@@ -32,9 +32,10 @@ type fault struct {
 // test.
 type stage struct {
 	t      testing.TB
-	ctx    context.Context //nolint:containedctx // of the load
+	ctx    context.Context // of the load
 	server *server
 	db     *postgres.DB
+	load   *load
 }
 
 var everyone = []call{read, write, writeOnce, read}
@@ -62,7 +63,7 @@ var faults = []fault{
 	},
 	{
 		name: "connection cut during COMMIT", about: "before the server gets it, or before its answer arrives",
-		calls: everyone, play: lasting, cut: true,
+		calls: everyone, play: inDoubt, cut: true,
 	},
 	{
 		name: "serialization failures", about: "serializable transactions at four rows",
@@ -79,7 +80,7 @@ func (f fault) survive(t testing.TB, s *server) *result {
 	t.Helper()
 	address := s.Address()
 	if f.cut {
-		c, err := newCutter(t.Context(), address, 20)
+		c, err := newCutter(t.Context(), address, 10)
 		require.NoError(t, err)
 		defer c.close()
 		address = c.address()
@@ -99,16 +100,19 @@ func (f fault) survive(t testing.TB, s *server) *result {
 	defer working.Wait()
 	defer cancel()
 	working.Go(func() { l.run(ctx, max(f.workers, 12)) })
-	f.play(&stage{t, ctx, s, db})
-	lasting(&stage{t, ctx, s, db})
+	here := &stage{t, ctx, s, db, l}
+	f.play(here)
+	lasting(here)
 	cancel()
 	working.Wait()
+	hangUp(t, db) // it may have all connections that there are
 
 	auditor, err := postgres.Open(postgres.Default(s.url(s.Address())), postgres.WithPassword(s.user.ask))
 	require.NoError(t, err)
 	defer hangUp(t, auditor)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.over = true
 	require.NoError(t, l.result.audit(t.Context(), auditor))
 	return &l.result
 }
@@ -125,6 +129,15 @@ func hangUp(t testing.TB, db *postgres.DB) {
 
 // lasting lets time pass.
 func lasting(s *stage) { demo.Sleep(s.ctx, 800*time.Millisecond) }
+
+// inDoubt lasts until so many commits are of unknown fate that some of them have
+// happened, and some have not.
+func inDoubt(s *stage) {
+	const enough = 20
+	for began := time.Now(); s.load.unknown() < enough && time.Since(began) < patience; {
+		demo.Sleep(s.ctx, 10*time.Millisecond)
+	}
+}
 
 func terminated(s *stage) {
 	for range 8 {

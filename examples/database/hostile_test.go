@@ -151,7 +151,7 @@ func TestConnectionThatEndedWhileIdleIsFoundByTheCheck(t *testing.T) {
 		}
 	})))
 	require.NoError(t, db.Do(t.Context(), book("before", 1)))
-	(&stage{t, t.Context(), s, db}).terminate()
+	(&stage{t, t.Context(), s, db, nil}).terminate()
 	require.NoError(t, db.Do(t.Context(), book("after", 1)))
 	require.EqualValues(t, 1, db.Stats().Closes(policy.ReasonUnhealthy))
 	require.Zero(t, repeats.Load(), "the check saw it first")
@@ -206,6 +206,48 @@ func TestPasswordThatRotatesWhileOneConnectsIsAskedForAgain(t *testing.T) {
 	_, err = postgres.Get(t.Context(), db, one)
 	require.NoError(t, err)
 	require.Zero(t, db.Stats().CreateFailures)
+}
+
+func TestServerKnowsTheFateOfACommit(t *testing.T) {
+	s := newServer(t)
+	c, err := newCutter(t.Context(), s.Address(), 1) // each is cut off
+	require.NoError(t, err)
+	defer c.close()
+	db, through := s.open(t), open(t, postgres.Default(s.url(c.address())), postgres.WithPassword(s.user.ask))
+	for n := range 10 {
+		key := fmt.Sprint("order ", n)
+		unknown, ok := errors.AsType[*postgres.CommitUnknownError](through.Do(t.Context(), book(key, 1)))
+		require.True(t, ok)
+		var fate postgres.Fate
+		require.Eventually(t, func() bool {
+			fate, err = db.Fate(t.Context(), unknown.XID)
+			return err != nil || fate != postgres.InProgress
+		}, 20*time.Second, 5*time.Millisecond)
+		require.NoError(t, err)
+		counts, err := postgres.Get(t.Context(), db, bookings)
+		require.NoError(t, err)
+		require.Equal(t, map[int]postgres.Fate{0: postgres.Aborted, 1: postgres.Committed}[counts[key]], fate)
+	}
+	_, err = db.Fate(t.Context(), "18446744073709551615")
+	requireState(t, "22023", err) // in the future
+}
+
+func TestLongOutageIsRefusedAtOnceAndEndsByItself(t *testing.T) {
+	s := newServer(t)
+	cfg := postgres.Default(s.url(s.Address()))
+	cfg.Pool.AcquireTimeout = 50 * time.Millisecond
+	cfg.Breaker = policy.CircuitBreakerConfig{FailureThreshold: 3, SuccessThreshold: 1, Cooldown: 100 * time.Millisecond, MaxCooldown: 100 * time.Millisecond}
+	cfg.Dial = cfg.Breaker
+	db := open(t, cfg, postgres.WithPassword(s.user.ask))
+	get := func() error {
+		_, err := postgres.Get(t.Context(), db, one)
+		return err
+	}
+	require.NoError(t, get())
+	s.stop("fast")
+	require.Eventually(t, func() bool { return errors.Is(get(), policy.ErrCircuitOpen) }, 30*time.Second, time.Millisecond)
+	s.Restart()
+	require.Eventually(t, func() bool { return get() == nil }, 30*time.Second, 5*time.Millisecond)
 }
 
 // Many pools are those of many replicas, or tenants, of one server.

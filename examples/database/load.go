@@ -86,6 +86,7 @@ type load struct {
 	mu sync.Mutex
 	// Guarded by mu:
 	result result
+	over   bool // what is still told does not count
 }
 
 // run makes calls until ctx ends, and returns once all are answered: the end of
@@ -134,10 +135,18 @@ func (l *load) Observe(_ context.Context, d policy.Decision) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
+	case l.over:
 	case d.Policy == policy.PolicyRetry && d.Action == policy.ActionWait:
 		l.result.repeated++
 		l.result.causes[stateOf(d.Err)]++
 	case d.Policy == policy.PolicyPool && d.Action == policy.ActionCreate && d.Err != nil:
 		l.result.refused[stateOf(d.Err)]++
 	}
+}
+
+// unknown is how many commits are of unknown fate so far.
+func (l *load) unknown() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.result.unknown
 }

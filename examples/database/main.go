@@ -11,18 +11,20 @@
 //
 // # When to use something else
 //
-// Use pgxpool if PostgreSQL is all you pool and waiting for a connection is all
-// that goes wrong: it is pgx's own, knows its types and COPY, listens to its
-// hooks, and everybody knows it. [policy.Do] around it gives the same retries,
-// breaker and limit; transient.go works with it as it is. Use database/sql, over
-// pgx's stdlib, if your queries go through what is built on it (sqlc, GORM,
-// migrations) or must run on other databases; beware that it repeats a statement
-// by itself when the driver says ErrBadConn.
+// Use pgxpool if PostgreSQL is all that you pool. It is pgx's own, has lifetimes
+// and checks too, hooks for each connection, and everybody knows it; [policy.Do]
+// around it gives the same retries, breaker and limit, with transient.go and
+// tx.go hardly changed. Its Acquire returns the error of a connection that could
+// not be made at once, so an outage of a second is the retry's matter there.
 //
-// A [pool.Pool] pays when connections are a part of what fails: creation that is
-// tried again within the callers' time with pauses and a breaker, checks and
-// closes that hang and hold nobody up, Retire when credentials rotate, and the
-// same spans and metrics as for the HTTP beside it.
+// Use database/sql, over pgx's stdlib, if your queries go through what is built
+// on it, such as sqlc, an ORM or migrations, or are to run on other databases. By
+// itself it repeats only what its driver knows was not sent.
+//
+// A [pool.Pool] pays when connections are a part of what fails: making them is
+// tried again within the callers' time, with pauses and a breaker; checks and
+// closes that hang hold nobody up; Retire leaves those with the old password; and
+// spans and metrics are those of the HTTP beside it.
 //
 // None of them makes a commit of unknown fate known. Only a key in the database
 // does.

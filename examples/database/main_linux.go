@@ -33,13 +33,13 @@ func run(ctx context.Context, w io.Writer, faults []fault) error {
 	kept := true
 	err := daemon.Alone(ctx, func(t testing.TB) {
 		s := newServer(t)
-		fmt.Fprintf(w, introduction, s.Address())
+		_, _ = fmt.Fprintf(w, introduction, s.Address())
 		for _, f := range faults {
 			if ctx.Err() != nil {
 				break
 			}
 			r := f.survive(t, s)
-			fmt.Fprintf(w, "%v\n  %s\n  %s\n", r, f.about, r.details())
+			_, _ = fmt.Fprintf(w, "%v\n  %s\n  %s\n", r, f.about, r.details())
 			kept = kept && r.kept()
 		}
 	})

@@ -4,7 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
+	"net"
+	"strconv"
 	"sync"
 	"time"
 
@@ -19,7 +20,8 @@ import (
 // what is recommended; parts that are zero have the kit's defaults.
 type Config struct {
 	// URL as pgx.ParseConfig takes it. Required.
-	URL  string      `json:"url,omitempty"  yaml:"url,omitempty"`
+	URL string `json:"url,omitempty" yaml:"url,omitempty"`
+	// Pool of connections. They are made with CreateTimeout, whatever URL says.
 	Pool pool.Config `json:"pool,omitzero" yaml:"pool,omitempty"`
 	// Retry repeats what is safe to repeat. It is the outermost.
 	Retry policy.RetryConfig `json:"retry,omitzero" yaml:"retry,omitempty"`
@@ -88,7 +90,7 @@ func Open(cfg Config, opts ...Option) (*DB, error) {
 	for _, opt := range opts {
 		opt(&o)
 	}
-	key := fmt.Sprintf("postgres://%s:%d/%s", conn.Host, conn.Port, conn.Database)
+	key := "postgres://" + net.JoinHostPort(conn.Host, strconv.Itoa(int(conn.Port))) + "/" + conn.Database
 	observe, named := policy.WithObserver(policy.Observers(otel.New(), o.observer)), policy.WithKey(key)
 	if o.gate == nil {
 		o.gate = policy.NewCircuitBreaker(cfg.Dial, observe, named)
