@@ -1,9 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -67,11 +67,11 @@ var faults = []fault{
 	},
 	{
 		name: "serialization failures", about: "serializable transactions at four rows",
-		calls: []call{contended}, play: lasting,
+		calls: []call{contended}, play: lasting, workers: 5,
 	},
 	{
 		name: "deadlocks", about: "two of four rows locked in any order",
-		calls: []call{crossed}, play: lasting,
+		calls: []call{crossed}, play: lasting, workers: 5,
 	},
 }
 
@@ -99,7 +99,7 @@ func (f fault) survive(t testing.TB, s *server) *result {
 	var working sync.WaitGroup
 	defer working.Wait()
 	defer cancel()
-	working.Go(func() { l.run(ctx, max(f.workers, 12)) })
+	working.Go(func() { l.run(ctx, cmp.Or(f.workers, 12)) })
 	here := &stage{t, ctx, s, db, l}
 	f.play(here)
 	lasting(here)
@@ -169,11 +169,15 @@ func restarted(mode string) func(*stage) {
 
 // crowded has others take half of the connections, for a while.
 func crowded(s *stage) {
-	s.terminate()
-	var others []*pgx.Conn
+	others := []*pgx.Conn{s.server.connect(s.t, &s.server.superuser, "postgres")}
+	s.end(others[0])
 	for len(others) < maxConnections/2 && s.ctx.Err() == nil {
-		others = append(others, s.server.connect(s.t, &s.server.superuser, "postgres"))
-		s.end(others[0]) // room for the next, if it is faster than the pool
+		conn, err := s.server.dial(s.ctx, &s.server.superuser, "postgres")
+		if err != nil { // the pool was faster
+			s.end(others[0])
+			continue
+		}
+		others = append(others, conn)
 	}
 	demo.Sleep(s.ctx, time.Second)
 	for _, conn := range others {
@@ -192,5 +196,3 @@ func rotated(s *stage) {
 		demo.Sleep(s.ctx, 250*time.Millisecond)
 	}
 }
-
-var errBroken = errors.New("a call was lost that could be repeated, or the database is not what callers were told")

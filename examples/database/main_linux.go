@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -27,6 +28,8 @@ key of their own, through
 while the database is in trouble. Lost are calls that could be repeated and failed all the same.
 
 `
+
+var errBroken = errors.New("a call was lost that could be repeated, or the database is not what callers were told")
 
 // run plays the faults and tells w about it.
 func run(ctx context.Context, w io.Writer, faults []fault) error {

@@ -25,6 +25,9 @@ const (
 	maxConnections = 25 // of the server; 3 of them are kept for superusers
 )
 
+// postgreSQL refuses to be root's.
+var postgreSQL = daemon.Program{Name: "postgres", Package: "postgresql", User: "postgres"}
+
 // server is a PostgreSQL with a cluster of its own, made by initdb and run in
 // the foreground as a child of this process. Debian's pg_ctlcluster would write
 // to /etc, and leave a server behind that outlives a program that dies.
@@ -47,7 +50,7 @@ type credentials struct {
 // newServer starts one. It has a database with a few accounts.
 func newServer(t testing.TB) *server {
 	t.Helper()
-	d := daemon.New(t, daemon.Program{Name: "postgres", Package: "postgresql", User: "postgres"})
+	d := daemon.New(t, postgreSQL)
 	s := &server{Daemon: d, data: filepath.Join(d.Dir, "data")}
 	s.superuser.name, s.superuser.password = "postgres", rand.Text()
 	s.user.name, s.user.password = "shop", rand.Text()
@@ -107,14 +110,18 @@ func (s *server) connect(t testing.TB, as *credentials, database string) *pgx.Co
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	for {
-		password, _ := as.ask(ctx)
-		u := url.URL{Scheme: "postgres", User: url.UserPassword(as.name, password), Host: s.Address(), Path: database, RawQuery: "sslmode=disable"}
-		conn, err := pgx.Connect(ctx, u.String())
+		conn, err := s.dial(ctx, as, database)
 		if err == nil {
 			return conn
 		}
 		require.True(t, demo.Sleep(ctx, 20*time.Millisecond), err)
 	}
+}
+
+func (s *server) dial(ctx context.Context, as *credentials, database string) (*pgx.Conn, error) {
+	password, _ := as.ask(ctx)
+	u := url.URL{Scheme: "postgres", User: url.UserPassword(as.name, password), Host: s.Address(), Path: database, RawQuery: "sslmode=disable"}
+	return pgx.Connect(ctx, u.String())
 }
 
 // ask is for [postgres.WithPassword].
