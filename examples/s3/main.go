@@ -1,0 +1,72 @@
+// S3 reads and writes objects through the AWS SDK for Go, with its retries off
+// and the kit in their place, while a real server and a proxy before it do what
+// they can to lose calls. Package store is the part to copy: its comment says
+// what is sent again, and how every try gets a signature of its own. The program
+// starts a server by itself, versitygw, that VERSITYGW_BIN or the PATH names. It
+// exits with 1 if a call was lost that must not be.
+//
+//	go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
+//	go -C examples run ./s3
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/magnetar-go/magnetar/examples/internal/demo"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, os.Stdout, scenes)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "s3:", err)
+		os.Exit(1)
+	}
+}
+
+var errLost = errors.New("a call was lost that must not be")
+
+// run starts a server of its own and plays the scenes.
+func run(ctx context.Context, w io.Writer, scenes []scene) error {
+	cert, roots, err := demo.SelfSigned("127.0.0.1")
+	if err != nil {
+		return err
+	}
+	g, err := newGateway(cert)
+	if err != nil {
+		return err
+	}
+	defer g.close()
+	s, err := newStage(ctx, "https://"+g.address, cert, roots)
+	if err != nil {
+		return err
+	}
+	defer s.proxy.Close()
+	s.kill, s.restart = g.kill, g.start
+	return s.show(ctx, w, scenes)
+}
+
+// show plays the scenes, and tells w about them as it goes.
+func (s *stage) show(ctx context.Context, w io.Writer, scenes []scene) error {
+	lost := 0
+	for _, sc := range scenes {
+		began := time.Now()
+		t, err := s.play(ctx, sc)
+		if err != nil {
+			return err
+		}
+		lost += t.lost
+		fmt.Fprintf(w, "%s  (%v)\n", t, time.Since(began).Round(time.Millisecond))
+	}
+	if lost > 0 {
+		return errLost
+	}
+	return nil
+}

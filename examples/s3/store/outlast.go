@@ -1,0 +1,44 @@
+package store
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/magnetar-go/magnetar/policy"
+)
+
+// patience repeats calls until their context ends, no more often than the
+// breaker lets them through.
+var patience = policy.NewRetry(
+	policy.RetryConfig{MaxRetries: 1000, InitialBackoff: 200 * time.Millisecond, MaxBackoff: 2 * time.Second},
+	policy.RetryIf(Away))
+
+// Outlast makes a call that had rather be late than lost: while the store is
+// [Away] it is made again, until ctx ends. The chain gives up within seconds, as
+// whoever has a user waiting must; a job has time, and asks again. That costs the
+// server next to nothing: while the breaker is open the calls do not leave the
+// process. op must be repeatable.
+func Outlast(ctx context.Context, op func(context.Context) error) error { return patience.Do(ctx, op) }
+
+// Away reports whether err says that the store cannot be reached or has no time:
+// the same call may succeed later.
+func Away(err error) bool {
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	if untrusted || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false
+	}
+	if answer, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && answer.HTTPStatusCode() != 0 {
+		status := answer.HTTPStatusCode()
+		return status >= http.StatusInternalServerError || status == http.StatusTooManyRequests
+	}
+	_, unsent := errors.AsType[*smithyhttp.RequestSendError](err)
+	_, cut := errors.AsType[net.Error](err)
+	return unsent || cut || errors.Is(err, io.ErrUnexpectedEOF) || policy.Refused(err)
+}
