@@ -120,7 +120,9 @@ const partSize = 5 * mebibyte
 
 // multipart writes an object of some size in parts.
 func (c *client) multipart(ctx context.Context, key string, size int) error {
-	made, err := c.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: aws.String(bucket), Key: &key})
+	made, err := c.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
+		Bucket: aws.String(bucket), Key: &key, ChecksumAlgorithm: types.ChecksumAlgorithmCrc32,
+	})
 	if err != nil {
 		return err
 	}
@@ -129,7 +131,8 @@ func (c *client) multipart(ctx context.Context, key string, size int) error {
 	for number := int32(1); len(whole) > 0; number++ {
 		n := min(partSize, len(whole))
 		out, err := c.UploadPart(ctx, &s3.UploadPartInput{
-			Bucket: aws.String(bucket), Key: &key, UploadId: made.UploadId, PartNumber: &number, Body: bytes.NewReader(whole[:n]),
+			Bucket: aws.String(bucket), Key: &key, UploadId: made.UploadId, PartNumber: &number,
+			Body: bytes.NewReader(whole[:n]), ChecksumAlgorithm: types.ChecksumAlgorithmCrc32,
 		})
 		if err != nil {
 			return err

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 
@@ -27,22 +28,33 @@ type Store struct {
 // not AWS, a BaseEndpoint; buckets are then part of the path. Connections get the
 // settings of base; nil is [http.DefaultTransport]. Close ends them.
 func New(cfg aws.Config, chain transport.Config, base *http.Transport, opts ...transport.Option) (*Store, error) {
-	connections, err := pool.NewTransport(pool.DefaultTransport(), pool.WithBase(base))
+	var settings []pool.TransportOption
+	if base != nil {
+		settings = append(settings, pool.WithBase(base))
+	}
+	connections, err := pool.NewTransport(pool.DefaultTransport(), settings...)
 	if err != nil {
 		return nil, err
 	}
+	s := over(connections, cfg, chain, opts...)
+	s.connections = connections
+	return s, nil
+}
+
+func over(base http.RoundTripper, cfg aws.Config, chain transport.Config, opts ...transport.Option) *Store {
 	opts = append([]transport.Option{transport.WithSigner(sign), transport.WithClassifier(verdict)}, opts...)
-	client := &http.Client{Transport: transport.New(connections, chain, opts...), CheckRedirect: stay}
+	client := &http.Client{Transport: transport.New(base, chain, opts...), CheckRedirect: stay}
 	return &Store{
 		Client: s3.NewFromConfig(cfg, func(o *s3.Options) {
 			o.HTTPClient = client
 			o.Retryer = aws.NopRetryer{}
+			o.RequestChecksumCalculation = cmp.Or(o.RequestChecksumCalculation, aws.RequestChecksumCalculationWhenSupported)
+			o.ResponseChecksumValidation = cmp.Or(o.ResponseChecksumValidation, aws.ResponseChecksumValidationWhenSupported)
 			o.UsePathStyle = cfg.BaseEndpoint != nil
 			o.APIOptions = append(o.APIOptions, prepareEachTry, allowRetries)
 		}),
-		HTTP:        client,
-		connections: connections,
-	}, nil
+		HTTP: client,
+	}
 }
 
 // Close ends the connections of calls that have ended, and of others when they

@@ -19,6 +19,7 @@ type tries struct {
 	body    *io.SectionReader // nil: there is none, or it can be read but once
 	once    bool              // it can be read but once
 	signed  bool              // the first try was
+	last    io.Closer         // the body of the last retry; nil: there was none
 	header  http.Header       // prepared for the next try, along with its body; or nil
 }
 
@@ -92,10 +93,20 @@ func prepared(ctx context.Context, in middleware.FinalizeInput, next middleware.
 		case *tries:
 			if at.body != nil {
 				req.GetBody = at.again
+				defer at.finish(req.GetStream())
 			}
 		}
 	}
 	return next.HandleFinalize(ctx, in)
+}
+
+// finish reads the first try's body to its end where a retry took its place, for
+// that is where the SDK looks for the checksum once the call was answered.
+func (t *tries) finish(first io.Reader) {
+	if t.last != nil {
+		_ = t.last.Close()
+		_, _ = io.Copy(io.Discard, first) // the SDK has ended net/http's reading of it
+	}
 }
 
 // again is GetBody of the request: the body for a retry, as the SDK encodes it.
@@ -105,8 +116,9 @@ func (t *tries) again() (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.header = req.Header
-	return io.NopCloser(req.GetStream()), nil
+	body := req.Build(t.ctx).Body // reading it ends with its Close
+	t.header, t.last = req.Header, body
+	return body, nil
 }
 
 func (t *tries) prepare() (*smithyhttp.Request, error) {
