@@ -81,32 +81,40 @@ func (t *tries) look(req *smithyhttp.Request) error {
 	return err
 }
 
-// prepared is where the SDK would send the request: encoded and signed.
+// prepared is where the SDK sends the request: encoded and signed.
 func prepared(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (
 	middleware.FinalizeOutput, middleware.Metadata, error,
 ) {
-	if req, ok := in.Request.(*smithyhttp.Request); ok {
-		switch at := ctx.Value(triesKey{}).(type) {
-		case *preparation:
-			at.request = req
-			return middleware.FinalizeOutput{}, middleware.Metadata{}, errPrepared
-		case *tries:
-			if at.body != nil {
-				req.GetBody = at.again
-				defer at.finish(req.GetStream())
-			}
+	req, ok := in.Request.(*smithyhttp.Request)
+	if !ok {
+		return next.HandleFinalize(ctx, in)
+	}
+	switch at := ctx.Value(triesKey{}).(type) {
+	case *preparation:
+		at.request = req
+		return middleware.FinalizeOutput{}, middleware.Metadata{}, errPrepared
+	case *tries:
+		if at.body != nil {
+			return at.send(ctx, req, next)
 		}
 	}
 	return next.HandleFinalize(ctx, in)
 }
 
-// finish reads the first try's body to its end where a retry took its place, for
-// that is where the SDK looks for the checksum once the call was answered.
-func (t *tries) finish(first io.Reader) {
+// send reads the first try's body to its end where a retry was answered in its
+// place: only there does the SDK find the checksum that it wants to report.
+func (t *tries) send(ctx context.Context, req *smithyhttp.Request, next middleware.FinalizeHandler) (
+	middleware.FinalizeOutput, middleware.Metadata, error,
+) {
+	req.GetBody = t.again
+	out, metadata, err := next.HandleFinalize(ctx, middleware.FinalizeInput{Request: req})
 	if t.last != nil {
 		_ = t.last.Close()
-		_, _ = io.Copy(io.Discard, first) // the SDK has ended net/http's reading of it
+		if err == nil {
+			_, err = io.Copy(io.Discard, req.GetStream()) // which net/http no longer reads
+		}
 	}
+	return out, metadata, err
 }
 
 // again is GetBody of the request: the body for a retry, as the SDK encodes it.
