@@ -31,7 +31,7 @@ func (l *load) run(ctx context.Context) {
 	for w := range workers {
 		wg.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
-				l.round(context.WithoutCancel(ctx), fmt.Sprintf("load/%d/%d", w, n))
+				l.round(context.WithoutCancel(ctx), fmt.Sprintf("load-%d-%d", w, n))
 			}
 		})
 	}

@@ -53,10 +53,11 @@ func startProxy(ctx context.Context, server string, cert tls.Certificate, roots 
 		ErrorHandler: func(_ http.ResponseWriter, r *http.Request, _ error) { reset(r) },
 	}
 	p.server = &http.Server{
-		Handler: p, ReadHeaderTimeout: 5 * time.Second, ErrorLog: silent,
+		Handler: p, ReadHeaderTimeout: 5 * time.Second, ErrorLog: silent, Protocols: new(http.Protocols),
 		TLSConfig:   &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12},
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 	}
+	p.server.Protocols.SetHTTP1(true) // as S3
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

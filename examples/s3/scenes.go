@@ -89,7 +89,7 @@ var scenes = []scene{
 // putAndGet writes and reads small objects in turn.
 func putAndGet(ctx context.Context, _ *stage, c *client, t *tally) error {
 	for n := range calls / 2 {
-		key := fmt.Sprintf("small/%d", n)
+		key := fmt.Sprintf("small-%d", n)
 		t.count(c.put(ctx, key, small))
 		t.count(c.get(ctx, key, small))
 	}

@@ -71,8 +71,9 @@ func (d *download) more(ctx context.Context) error {
 		}
 	}
 	source := &source{Reader: out.Body}
-	_, err = io.Copy(d, source)
-	if source.err != nil && ctx.Err() == nil {
+	n, err := io.Copy(d, source)
+	whole := out.ContentLength != nil && n >= *out.ContentLength // then it is its content that is wrong
+	if source.err != nil && !whole && ctx.Err() == nil {
 		return &diedError{source.err}
 	}
 	return err

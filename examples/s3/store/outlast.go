@@ -40,5 +40,6 @@ func Away(err error) bool {
 	}
 	_, unsent := errors.AsType[*smithyhttp.RequestSendError](err)
 	_, cut := errors.AsType[net.Error](err)
-	return unsent || cut || errors.Is(err, io.ErrUnexpectedEOF) || policy.Refused(err)
+	_, died := errors.AsType[*diedError](err)
+	return unsent || cut || died || errors.Is(err, io.ErrUnexpectedEOF) || policy.Refused(err)
 }

@@ -1,0 +1,89 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/stretchr/testify/require"
+
+	"github.com/magnetar-go/magnetar/examples/s3/store"
+	"github.com/magnetar-go/magnetar/policy"
+)
+
+// stream can be read but once.
+type stream struct{ io.Reader }
+
+func (c *client) putStream(t *testing.T, key string, body io.Reader, size int64) error {
+	t.Helper()
+	_, err := c.PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: aws.String(bucket), Key: &key, Body: stream{body}, ContentLength: &size,
+	})
+	return err
+}
+
+func TestStreamOf64MiBIsSentOnce(t *testing.T) {
+	s := serve(t)
+	c := s.through(t)
+	body := content("stream", large)
+	s.proxy.play(nil)
+	require.NoError(t, c.putStream(t, "stream", bytes.NewReader(body), large))
+	require.NoError(t, c.download(t.Context(), "stream", large))
+	came, _ := s.proxy.counts()
+	require.Equal(t, 2, came)
+
+	for name, f := range map[string]fault{"cut": resetUpload(40 * mebibyte), "answer": resetAtOnce} {
+		s.proxy.play(every(1, method(http.MethodPut), f))
+		err := c.putStream(t, name, bytes.NewReader(body), large)
+		require.True(t, store.Away(err), err)
+		came, passed := s.proxy.counts()
+		require.Equal(t, 1, came)
+		require.Zero(t, passed)
+		require.Equal(t, 1, c.seen.count(policy.PolicyRetry, policy.ActionGiveUp))
+		requireCode(t, c.head(t.Context(), name, large), "NotFound")
+		c = s.through(t)
+	}
+
+	s.proxy.play(every(1, method(http.MethodPut), slowDown))
+	requireCode(t, c.putStream(t, "refused", bytes.NewReader(body), large), "SlowDown")
+	came, _ = s.proxy.counts()
+	require.Equal(t, 1, came)
+}
+
+// paced takes longer than any timeout, in steps that are shorter.
+type paced struct {
+	io.ReadSeeker
+
+	pause time.Duration
+}
+
+func (p *paced) Read(b []byte) (int, error) {
+	time.Sleep(p.pause)
+	return p.ReadSeeker.Read(b[:min(len(b), mebibyte/16)])
+}
+
+func TestUploadThatTakesLongerThanEveryTimeoutIsNotCut(t *testing.T) {
+	s := serve(t)
+	chain := store.Chain()
+	chain.Timeouts.Total, chain.Timeouts.Attempt = 2*time.Second, 2*time.Second
+	c, err := s.client(s.proxy.url, chain)
+	require.NoError(t, err)
+	defer c.Close()
+	s.proxy.play(nil)
+	began := time.Now()
+	_, err = c.PutObject(t.Context(), &s3.PutObjectInput{
+		Bucket: aws.String(bucket), Key: aws.String("paced"),
+		Body: &paced{bytes.NewReader(content("paced", 2*mebibyte)), 100 * time.Millisecond},
+	})
+	require.NoError(t, err)
+	require.Greater(t, time.Since(began), chain.Timeouts.Total)
+	came, _ := s.proxy.counts()
+	require.Equal(t, 1, came)
+	require.NoError(t, c.get(t.Context(), "paced", 2*mebibyte))
+}
