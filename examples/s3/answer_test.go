@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/stretchr/testify/require"
 
+	"github.com/magnetar-go/magnetar/examples/s3/store"
 	"github.com/magnetar-go/magnetar/policy"
 )
 
@@ -80,8 +81,8 @@ func TestContentThatIsNotWhatWasWrittenIsAnError(t *testing.T) {
 func TestDownloadThatTakesLongerThanEveryTimeoutIsNotCut(t *testing.T) {
 	s := serve(t)
 	require.NoError(t, s.through(t).putLarge(t.Context(), "key"))
-	chain := brief()
-	chain.Timeouts.Attempt = time.Second
+	chain := store.Chain()
+	chain.Timeouts.Total, chain.Timeouts.Attempt = 2*time.Second, 2*time.Second
 	c, err := s.client(s.proxy.url, chain)
 	require.NoError(t, err)
 	defer c.Close()
@@ -91,7 +92,7 @@ func TestDownloadThatTakesLongerThanEveryTimeoutIsNotCut(t *testing.T) {
 	defer out.Body.Close()
 	_, err = io.CopyN(io.Discard, out.Body, mebibyte)
 	require.NoError(t, err)
-	time.Sleep(2 * chain.Timeouts.Total) // the reader takes its time
+	time.Sleep(3 * chain.Timeouts.Total / 2) // the reader takes its time
 	rest, err := io.Copy(io.Discard, out.Body)
 	require.NoError(t, err)
 	require.EqualValues(t, large-mebibyte, rest)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"io"
 	"log"
 	"net/http"
@@ -143,10 +144,11 @@ func corrupt(p *proxy, w http.ResponseWriter, r *http.Request) {
 type corruptWriter struct{ http.ResponseWriter }
 
 func (w *corruptWriter) Write(p []byte) (int, error) {
+	changed := bytes.Clone(p)
 	if len(p) > 0 {
-		p[0] ^= 1
+		changed[0] ^= 1
 	}
-	return w.ResponseWriter.Write(p)
+	return w.ResponseWriter.Write(changed)
 }
 
 // silent swallows what a server logs of connections that it was made to break.

@@ -145,7 +145,7 @@ func (g *gateway) kill() {
 		return
 	}
 	_ = g.cmd.Process.Kill()
-	<-g.ended
+	_ = <-g.ended // by the kill
 	g.cmd = nil
 }
 

@@ -33,6 +33,11 @@ func main() {
 
 var errLost = errors.New("a call was lost that must not be")
 
+const introduction = `A versitygw keeps objects, and a proxy before it makes faults. The AWS SDK calls it with its own retries off, through
+  store.New(cfg, store.Chain(), …)
+
+`
+
 // run starts a server of its own and plays the scenes.
 func run(ctx context.Context, w io.Writer, scenes []scene) error {
 	cert, roots, err := demo.SelfSigned("127.0.0.1")
@@ -50,6 +55,9 @@ func run(ctx context.Context, w io.Writer, scenes []scene) error {
 	}
 	defer s.proxy.Close()
 	s.kill, s.restart = g.kill, g.start
+	if _, err := fmt.Fprint(w, introduction); err != nil {
+		return err
+	}
 	return s.show(ctx, w, scenes)
 }
 
@@ -63,7 +71,9 @@ func (s *stage) show(ctx context.Context, w io.Writer, scenes []scene) error {
 			return err
 		}
 		lost += t.lost
-		fmt.Fprintf(w, "%s  (%v)\n", t, time.Since(began).Round(time.Millisecond))
+		if _, err := fmt.Fprintf(w, "%s  %6.1f s\n", t, time.Since(began).Seconds()); err != nil {
+			return err
+		}
 	}
 	if lost > 0 {
 		return errLost

@@ -42,8 +42,10 @@ func (c *client) putLarge(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
-	defer f.Close()
+	defer func() {
+		_ = f.Close()
+		_ = os.Remove(f.Name())
+	}()
 	if _, err := f.Write(content(key, large)); err != nil {
 		return err
 	}

@@ -90,6 +90,17 @@ func TestAnswerThatIsLostIsAskedForAgain(t *testing.T) {
 	}
 }
 
+func TestUploadWhoseLastAnswerIsLostIsThere(t *testing.T) {
+	s := serve(t)
+	c := s.through(t)
+	s.proxy.play(first(1, func(r *http.Request) bool { return r.Method == http.MethodPost && r.URL.Query().Has("uploadId") }, resetAnswer))
+	require.NoError(t, c.multipart(t.Context(), "parts", small))
+	came, passed := s.proxy.counts()
+	require.Equal(t, 4, came)
+	require.Equal(t, 4, passed)
+	require.NoError(t, c.get(t.Context(), "parts", small))
+}
+
 func TestPresignedURLWorksThroughTheKit(t *testing.T) {
 	s := serve(t)
 	c := s.through(t)

@@ -173,7 +173,7 @@ func (s *stage) play(ctx context.Context, sc scene) (*tally, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }() // all calls have ended
 	err = sc.play(ctx, s, c, t)
 	t.repeated += c.seen.count(policy.PolicyRetry, policy.ActionWait) + int(c.resumed.Load())
 	if err != nil {

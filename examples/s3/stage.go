@@ -36,7 +36,7 @@ func newStage(ctx context.Context, server string, cert tls.Certificate, roots *x
 	s := &stage{server: server, roots: roots, proxy: p}
 	c, err := s.client(s.server, store.Chain())
 	if err == nil {
-		defer c.Close()
+		defer func() { _ = c.Close() }()
 		err = store.Outlast(ctx, func(ctx context.Context) error {
 			_, err := c.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(bucket)})
 			return err

@@ -28,6 +28,17 @@ func (c *client) putStream(t *testing.T, key string, body io.Reader, size int64)
 	return err
 }
 
+func TestFileOf64MiBIsSentAgainAfterSlowDown(t *testing.T) {
+	s := serve(t)
+	c := s.through(t)
+	s.proxy.play(first(2, method(http.MethodPut), slowDown))
+	require.NoError(t, c.putLarge(t.Context(), "key"))
+	came, passed := s.proxy.counts()
+	require.Equal(t, 3, came)
+	require.Equal(t, 1, passed)
+	require.NoError(t, c.download(t.Context(), "key", large))
+}
+
 func TestStreamOf64MiBIsSentOnce(t *testing.T) {
 	s := serve(t)
 	c := s.through(t)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -52,6 +53,8 @@ type download struct {
 	sum         uint32 // of what there is
 }
 
+var errRange = errors.New("the server does not send the rest alone")
+
 // more gets the rest.
 func (d *download) more(ctx context.Context) error {
 	in := &s3.GetObjectInput{Bucket: &d.bucket, Key: &d.key}
@@ -64,6 +67,9 @@ func (d *download) more(ctx context.Context) error {
 		return err
 	}
 	defer out.Body.Close()
+	if in.Range != nil && !strings.HasPrefix(aws.ToString(out.ContentRange), fmt.Sprintf("bytes %d-", d.size)) {
+		return errRange
+	}
 	if d.etag == nil {
 		d.etag = out.ETag
 		if out.ChecksumType != types.ChecksumTypeComposite {

@@ -26,8 +26,8 @@ func TestDownloadGoesOnWhereItWasCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := &stub{answers: answers(
 			answer(http.StatusOK, dying("con"), `Etag: "1"`, crc32OfContent),
-			answer(http.StatusPartialContent, dying("te"), `Etag: "1"`),
-			status(http.StatusPartialContent, "nt", `Etag: "1"`),
+			answer(http.StatusPartialContent, dying("te"), `Etag: "1"`, "Content-Range: bytes 3-6/7"),
+			status(http.StatusPartialContent, "nt", `Etag: "1"`, "Content-Range: bytes 5-6/7"),
 		)}
 		var got bytes.Buffer
 		size, err := over(peer, configuration(overTLS), Chain()).Download(t.Context(), "b", "k", &got)
@@ -54,11 +54,24 @@ func TestDownloadDoesNotMixObjects(t *testing.T) {
 	})
 }
 
+func TestDownloadDoesNotBeginAnewInTheMiddle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := &stub{answers: answers(
+			answer(http.StatusOK, dying("con"), `Etag: "1"`),
+			status(http.StatusOK, "content", `Etag: "1"`),
+		)}
+		var got bytes.Buffer
+		_, err := over(peer, configuration(overTLS), Chain()).Download(t.Context(), "b", "k", &got)
+		require.ErrorIs(t, err, errRange)
+		require.Equal(t, "con", got.String())
+	})
+}
+
 func TestDownloadChecksTheWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := &stub{answers: answers(
 			answer(http.StatusOK, dying("con"), `Etag: "1"`, crc32OfContent),
-			status(http.StatusPartialContent, "tant", `Etag: "1"`),
+			status(http.StatusPartialContent, "tant", `Etag: "1"`, "Content-Range: bytes 3-6/7"),
 		)}
 		_, err := over(peer, configuration(overTLS), Chain()).Download(t.Context(), "b", "k", io.Discard)
 		require.ErrorContains(t, err, "CRC-32")
