@@ -46,7 +46,7 @@ type gateway struct {
 	binary, dir, address string
 
 	cmd   *exec.Cmd
-	ended chan error
+	ended chan struct{} // closed when cmd has
 }
 
 // newGateway finds the binary and starts it, in a directory of its own.
@@ -116,8 +116,11 @@ func (g *gateway) start() error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // what it ended with is in its log
+	}()
 	g.cmd, g.ended = cmd, ended
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
@@ -132,9 +135,9 @@ func (g *gateway) start() error {
 		case <-tick.C:
 		case <-ctx.Done():
 			return err
-		case err := <-ended:
+		case <-ended:
 			g.cmd = nil
-			return fmt.Errorf("%w: %w\n%s", errEnded, err, &log)
+			return fmt.Errorf("%w: %s", errEnded, &log)
 		}
 	}
 }
@@ -145,7 +148,7 @@ func (g *gateway) kill() {
 		return
 	}
 	_ = g.cmd.Process.Kill()
-	_ = <-g.ended // by the kill
+	<-g.ended
 	g.cmd = nil
 }
 
