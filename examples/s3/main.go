@@ -63,20 +63,24 @@ func run(ctx context.Context, w io.Writer, scenes []scene) error {
 
 // show plays the scenes, and tells w about them as it goes.
 func (s *stage) show(ctx context.Context, w io.Writer, scenes []scene) error {
-	lost := 0
+	var all tally
 	for _, sc := range scenes {
 		began := time.Now()
 		t, err := s.play(ctx, sc)
+		if err == nil {
+			err = ctx.Err() // what the user has interrupted is not lost
+		}
 		if err != nil {
 			return err
 		}
-		lost += t.lost
+		all.add(t)
 		if _, err := fmt.Fprintf(w, "%s  %6.1f s\n", t, time.Since(began).Seconds()); err != nil {
 			return err
 		}
 	}
-	if lost > 0 {
+	if all.lost > 0 {
 		return errLost
 	}
-	return nil
+	_, err := fmt.Fprintf(w, "\n%d calls, %d requests repeated, none lost.\n", all.offered, all.repeated)
+	return err
 }

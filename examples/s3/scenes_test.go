@@ -4,6 +4,8 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"net/http"
 	"os"
 	"testing"
@@ -38,6 +40,7 @@ func TestProgramShowsItsScenesAndLeavesNothing(t *testing.T) {
 	for _, sc := range some {
 		require.Contains(t, out.String(), sc.name)
 	}
+	require.Contains(t, out.String(), "none lost")
 	left, err := os.ReadDir(os.Getenv("TMPDIR"))
 	require.NoError(t, err)
 	require.Empty(t, left)
@@ -46,6 +49,13 @@ func TestProgramShowsItsScenesAndLeavesNothing(t *testing.T) {
 func TestProgramSaysHowToGetTheServer(t *testing.T) {
 	t.Setenv(gatewayVariable, "/no/such/binary")
 	require.ErrorContains(t, run(t.Context(), nil, scenes), "go install github.com/versity/versitygw")
+}
+
+func TestProgramEndsWhenInterrupted(t *testing.T) {
+	s := serve(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, s.show(ctx, io.Discard, scenes), context.Canceled)
 }
 
 func TestProgramFailsWhereACallIsLost(t *testing.T) {

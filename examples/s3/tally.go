@@ -40,6 +40,14 @@ func (t *tally) count(err error) {
 	}
 }
 
+// add adds another's figures.
+func (t *tally) add(o *tally) {
+	t.offered += o.offered
+	t.answered += o.answered
+	t.repeated += o.repeated
+	t.lost += o.lost
+}
+
 // events counts decisions by policy and action.
 type events struct {
 	mu      sync.Mutex
