@@ -36,8 +36,9 @@
 // under [policy.AllowRetry], on 425, 429, 502, 503, 504 and connection errors;
 // GET, HEAD and OPTIONS also on 500; any method on a dial error or when no
 // complete header was written. A request body is sent again from GetBody, or
-// from what was kept of it while it was first sent, up to 64 KiB; never is it
-// read ahead. Errors of TLS, unsupported schemes and malformed or too large
+// from what was kept of it while it was first sent, up to 64 KiB; a larger one as
+// long as no try has read of it, as when none was connected, or when "Expect:
+// 100-continue" was answered by a refusal. Never is it read ahead. Errors of TLS, unsupported schemes and malformed or too large
 // answers are not repeated.
 //
 // The last response is never lost: one that is worth a retry stays open and

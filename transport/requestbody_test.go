@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -162,6 +164,83 @@ func TestTrap02NotReplayableBodyIsSentOnce(t *testing.T) {
 	require.Equal(t, []policy.Reason{policy.ReasonBodyNotReplayable}, seen.reasons(policy.PolicyRetry, policy.ActionGiveUp))
 	require.EqualValues(t, 1, answered.closed.Load())
 	requireGivenBack(t, tr)
+}
+
+var errDial = &net.OpError{Op: "dial", Err: errReset}
+
+// A large stream can be sent once; but what nobody has read of has not been sent.
+func TestLargeBodyIsSentAgainUnlessSomebodyHasReadOfIt(t *testing.T) {
+	want := pattern(1 << 20)
+	for name, c := range map[string]struct {
+		read  int64 // of the body, by the first try
+		ends  answer
+		tries int
+	}{
+		"not dialled":    {0, failing(errDial), 2},
+		"refused unread": {0, status(503), 2},
+		"reset unread":   {0, failing(errReset), 2},
+		"one byte read":  {1, failing(errDial), 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var tries int
+				var received []byte
+				base := roundTrip(func(req *http.Request) (*http.Response, error) {
+					defer req.Body.Close()
+					if tries++; tries == 1 {
+						_, _ = io.CopyN(io.Discard, req.Body, c.read)
+						return c.ends(req)
+					}
+					received, _ = io.ReadAll(req.Body)
+					return response(200, strings.NewReader("")), nil
+				})
+				tr := transport.New(base, transport.Default())
+				body := bodyOf(bytes.NewReader(want))
+				req := request(t, http.MethodPut, "http://peer.test/", body)
+				req.ContentLength = int64(len(want))
+				resp, err := tr.RoundTrip(req)
+				require.Equal(t, c.tries, tries)
+				require.EqualValues(t, 1, body.closed.Load())
+				if c.tries == 1 {
+					require.ErrorIs(t, err, errDial)
+					return
+				}
+				require.NoError(t, err)
+				content(t, resp)
+				require.True(t, bytes.Equal(want, received))
+				requireGivenBack(t, tr)
+			})
+		})
+	}
+}
+
+// A server that asks to wait with the body, and then refuses, has not got it.
+func TestLargeBodyThatWasNotAskedForIsSentAgain(t *testing.T) {
+	want := pattern(1 << 20)
+	var tries atomic.Int64
+	var received []byte
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if tries.Add(1) == 1 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		received, _ = io.ReadAll(r.Body)
+	}))
+	defer srv.Close()
+	base := &http.Transport{ExpectContinueTimeout: time.Minute}
+	defer base.CloseIdleConnections()
+	tr := transport.New(base, transport.Config{Retry: quick()})
+	body := bodyOf(bytes.NewReader(want))
+	req := request(t, http.MethodPut, srv.URL, body)
+	req.ContentLength = int64(len(want))
+	req.Header.Set("Expect", "100-continue")
+	resp, err := tr.RoundTrip(req)
+	require.NoError(t, err)
+	content(t, resp)
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	require.EqualValues(t, 2, tries.Load())
+	require.True(t, bytes.Equal(want, received))
+	require.EqualValues(t, 1, body.closed.Load())
 }
 
 // refusing is a gate that lets nothing through.

@@ -11,13 +11,15 @@ import (
 
 // upload is the caller's request body for as many tries as it takes: a fresh
 // one from GetBody for each retry, or else a copy kept while it is first sent,
-// as long as it stays small. Nothing is ever read ahead.
+// as long as it stays small; a larger one as long as nobody has read of it.
+// Nothing is ever read ahead.
 type upload struct {
 	src     io.ReadCloser
 	getBody func() (io.ReadCloser, error)
 
 	mu       sync.Mutex
 	sent     []byte // what was read of src, while it may be replayed from here
+	begun    bool   // src was read
 	tooLarge bool   // for sent
 	srcErr   error  // what src ended with
 	final    bool   // no retry will come
@@ -49,8 +51,11 @@ func (u *upload) replayable() bool {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return !u.tooLarge
+	return !u.spent()
 }
+
+// spent reports whether some of src is gone for good; under the lock.
+func (u *upload) spent() bool { return u.begun && u.tooLarge }
 
 // first is the body of the first try.
 func (u *upload) first(a *attempt) *uploadBody {
@@ -168,7 +173,7 @@ func (b *uploadBody) read(p []byte) (int, error) {
 		u.mu.Unlock()
 		return 0, err
 	}
-	b.reading = true
+	b.reading, u.begun = true, true
 	u.mu.Unlock()
 	n, err := u.src.Read(p)
 	b.took(p[:n], err)
@@ -239,7 +244,7 @@ func (b *uploadBody) Close() error {
 		close(b.free)
 		b.free = nil
 	}
-	last := u.final || u.tooLarge
+	last := u.final || u.spent()
 	u.mu.Unlock()
 	if b.own != nil {
 		return b.own.Close()
