@@ -64,6 +64,7 @@ func (s *stage) client(url string, chain transport.Config) (*client, error) {
 func (s *stage) clientOf(url, secret string, chain transport.Config) (*client, error) {
 	base := http.DefaultTransport.(*http.Transport).Clone()
 	base.TLSClientConfig = &tls.Config{RootCAs: s.roots, MinVersion: tls.VersionTLS12}
+	base.ExpectContinueTimeout = 10 * time.Second // a slow machine must not send what is about to be refused
 	cfg := aws.Config{
 		Region:       region,
 		Credentials:  credentials.NewStaticCredentialsProvider(accessKey, secret, ""),

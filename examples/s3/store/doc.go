@@ -27,8 +27,11 @@
 //     changed meanwhile.
 //   - Any other up to 64 KiB: from the copy that the kit keeps while it is first
 //     sent, with the first try's signature.
-//   - A larger one is sent once; how that ends is the call's end. Over plain HTTP
-//     the SDK refuses it at once, for it signs what it sends there.
+//   - A larger one as long as nothing of it has been read: when no connection was
+//     made, or when S3 refused it before it was sent, for which the SDK asks with
+//     Expect: 100-continue from 2 MiB on. Else it is sent once; how that ends is
+//     the call's end. Over plain HTTP the SDK refuses such a body itself, for it
+//     signs what it sends there.
 //
 // The calls that S3 makes with POST are marked as repeatable where they are; see
 // [repeatable]. A conditional write (IfNoneMatch, IfMatch) whose answer was lost

@@ -94,6 +94,8 @@ func prepared(ctx context.Context, in middleware.FinalizeInput, next middleware.
 		at.request = req
 		return middleware.FinalizeOutput{}, middleware.Metadata{}, errPrepared
 	case *tries:
+		// Only then does net/http wait for the 100 Continue that the SDK asks for.
+		req.Proto, req.ProtoMajor, req.ProtoMinor = "HTTP/1.1", 1, 1
 		if at.body != nil {
 			return at.send(ctx, req, next)
 		}

@@ -46,6 +46,7 @@ func TestEveryTryIsSignedWhenItIsMade(t *testing.T) {
 					requireSigned(t, r, key)
 					require.Equal(t, peer.got[0].body, r.body)
 					require.Equal(t, peer.got[0].ContentLength, r.ContentLength)
+					require.True(t, r.ProtoAtLeast(1, 1), "or else 100-continue is not waited for")
 					dates[r.Header.Get("X-Amz-Date")] = true
 				}
 				require.Len(t, dates, 3)
