@@ -27,7 +27,7 @@ func Example() {
 	}
 	defer st.Close()
 
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 	defer cancel()
 	file, err := os.Open("backup.tar") // as large as it likes: a retry reads it anew
 	if err != nil {
