@@ -1,4 +1,7 @@
-.PHONY: test lint bench demo overload pooled outage compare nginx lifetime jaeger picture metrics shop console browser
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+
+.PHONY: test lint bench demo overload pooled outage compare nginx lifetime jaeger picture metrics shop console browser integration s3 database smb fleet service
 
 test: ## both modules, as in the README
 	go test ./... && go -C examples test ./...
@@ -47,3 +50,23 @@ console: ## a shop with the console beside it
 
 browser: ## the console in a real browser, from Debian's package chromium; leaves screenshots in bin
 	CI=true SCREENSHOTS=$${SCREENSHOTS:-$(CURDIR)/bin/screenshots} go -C examples test -count=1 -v ./console
+
+integration: ## S3, PostgreSQL, SMB and Redis, as they fail: a line for each fault survived; all of it is in bin/integration.log
+	mkdir -p bin && bin=$${VERSITYGW_BIN:-$$(.ci/versitygw)} && CI=true VERSITYGW_BIN=$$bin \
+	go -C examples test -race -count=1 -v ./s3/... ./database/... ./smb ./fleet 2>&1 | \
+	tee bin/integration.log | grep --line-buffered -oE 'fault: .*|^(ok|FAIL|--- FAIL).*'
+
+s3: ## the AWS SDK over the kit, and a real server that is killed
+	VERSITYGW_BIN=$${VERSITYGW_BIN:-$$(.ci/versitygw)} go -C examples run ./s3
+
+database: ## PostgreSQL under load, in eight kinds of trouble; from Debian's package postgresql
+	go -C examples run ./database
+
+smb: ## a share over a real smbd that is killed, hangs and loses its share; from Debian's package samba
+	go -C examples run ./smb
+
+fleet: ## four processes under one limit in Redis; from Debian's package redis-server
+	go -C examples run ./fleet
+
+service: ## a whole service, from one file
+	go -C examples run ./service
