@@ -29,11 +29,12 @@ type room struct {
 	may []string
 }
 
-// house is the module from bottom to top. Imports go down only; policy/config is
-// for programs, so it stands in nobody's list.
+// house is the module from bottom to top. Imports go down only; policy/config and
+// policy/redis are for programs, so they stand in nobody's list.
 var house = []room{
 	{"policy", []string{engine + "/..."}},
 	{"policy/config", []string{"go.yaml.in/yaml/v3"}},
+	{"policy/redis", []string{"github.com/redis/go-redis/v9", "policy"}},
 	{"otel", with(openTelemetry, "policy")},
 	{"pool", with(openTelemetry, "policy", "otel")},
 	{"transport", with(openTelemetry, "policy", "otel")},
@@ -78,8 +79,12 @@ func TestImportsUpAreFound(t *testing.T) {
 		{"policy", module + "/policy/internal/heap", true},
 		{"policy", module + "/policy/config", false},
 		{"policy/internal/heap", module + "/policy", true},
+		{"policy", module + "/policy/redis", false},
 		{"policy/config", "go.yaml.in/yaml/v3", true},
 		{"policy/config", module + "/policy", false},
+		{"policy/redis", "github.com/redis/go-redis/v9", true},
+		{"policy/redis", module + "/policy", true},
+		{"policy/redis", module + "/otel", false},
 		{"otel", module + "/policy", true},
 		{"otel", module + "/transport", false},
 		{"otel", "go.opentelemetry.io/otel", true},
@@ -90,12 +95,30 @@ func TestImportsUpAreFound(t *testing.T) {
 		{"transport", module + "/pool", false},
 		{"transport", module + "/otel", true},
 		{"transport", module + "/policy/config", false},
+		{"transport", module + "/policy/redis", false},
+		{"middleware", module + "/policy/redis", false},
 		{"transport", engine, false},
 		{"transport", module, false},
 	}
 	for _, c := range cases {
 		require.Equalf(t, c.may, mayImport(module+"/"+c.from, c.path), "%s imports %s", c.from, c.path)
 	}
+}
+
+// Who calls through the kit's transport does not build what it does not use.
+func TestTransportIsBuiltWithoutClientsOfServers(t *testing.T) {
+	t.Parallel()
+	for _, p := range listPackages(t) {
+		if p.ImportPath != module+"/transport" {
+			continue
+		}
+		for _, path := range p.Deps {
+			require.NotContains(t, path, "redis")
+		}
+		require.NotEmpty(t, p.Deps)
+		return
+	}
+	t.Fatal("no transport in the list")
 }
 
 func TestFilesHoldOneIdea(t *testing.T) {
@@ -159,11 +182,12 @@ type listed struct {
 	Dir        string
 	Export     string
 	Imports    []string
+	Deps       []string
 }
 
 func listPackages(t *testing.T, flags ...string) []listed {
 	t.Helper()
-	args := slices.Concat([]string{"list", "-json=ImportPath,Dir,Export,Imports"}, flags, []string{"./..."})
+	args := slices.Concat([]string{"list", "-json=ImportPath,Dir,Export,Imports,Deps"}, flags, []string{"./..."})
 	cmd := exec.CommandContext(t.Context(), "go", args...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()

@@ -1,0 +1,61 @@
+package redislimit
+
+import (
+	"context"
+	"time"
+
+	"github.com/magnetar-go/magnetar/policy"
+)
+
+func (s *Store) newBreaker() *policy.CircuitBreaker {
+	opts := []policy.Option{policy.WithKey(s.options.name)}
+	if s.options.observer != nil {
+		opts = append(opts, policy.WithObserver(transitions{s.options.observer}))
+	}
+	return policy.NewCircuitBreaker(*s.cfg.Breaker, opts...)
+}
+
+// transitions leaves out that the breaker admits or refuses a trip: what becomes
+// of the calls is told elsewhere.
+type transitions struct{ policy.Observer }
+
+func (t transitions) Observe(ctx context.Context, d policy.Decision) {
+	switch d.Action {
+	case policy.ActionOpen, policy.ActionHalfOpen, policy.ActionClose:
+		t.Observer.Observe(ctx, d)
+	default:
+	}
+}
+
+func (t transitions) Enabled(ctx context.Context) bool {
+	e, ok := t.Observer.(policy.Enabler)
+	return !ok || e.Enabled(ctx)
+}
+
+// probed is a limit that nobody else has, and that always admits.
+var probed = policy.StoreLimit{Name: "probe", Burst: 1, Interval: time.Microsecond}
+
+// probe finds out whether Redis is back, if that is due. It takes something: a
+// replica that must not be written to is not back. Nobody waits for it.
+func (s *Store) probe(ctx context.Context) {
+	permit, err := s.breaker.Admit(ctx)
+	if err != nil {
+		return
+	}
+	if !permit.Trial() { // it closed just now
+		permit.Done(ctx, policy.Ignored)
+		return
+	}
+	ctx = context.WithoutCancel(ctx)
+	c, _ := chargeOf(probed, 1)
+	calls := []*call{newCall(ctx, probed.Name, []charge{c})}
+	go s.travel(&trip{ctx: ctx, calls: calls, permit: permit, end: func() {}})
+}
+
+// lastFault is why Redis is not asked.
+func (s *Store) lastFault() error {
+	if f := s.last.Load(); f != nil {
+		return f
+	}
+	return errTimeout
+}

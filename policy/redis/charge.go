@@ -1,0 +1,141 @@
+package redislimit
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/magnetar-go/magnetar/policy"
+)
+
+// longest is the greatest backlog in microseconds: with the time of day added,
+// it is exact in the floats that Lua counts in.
+const longest = 1 << 52
+
+// charge is one limit of a key and what is asked of it, in microseconds: the
+// terms of [policy.StoreLimit] times the interval.
+type charge struct {
+	name string
+	unit int64 // in which one unit comes back
+	full int64 // a whole bucket
+	// ceiling is what a backlog is cut to, and most up to what it may grow by
+	// this charge: the bucket, and what may be waited for.
+	ceiling, most int64
+	cost          int64 // is added to the backlog; negative gives back
+	need          int64 // must have room; the cost, unless that may leave a debt
+	never         bool  // more is asked than will ever have room
+}
+
+// chargeOf is n units of l.
+func chargeOf(l policy.StoreLimit, n int) (charge, error) {
+	if l.Burst < 1 || l.Interval <= 0 {
+		return charge{}, policy.Permanent(fmt.Errorf(
+			"redislimit: limit %.64q: burst %d and interval %v must be positive", l.Name, l.Burst, l.Interval))
+	}
+	unit := min(int64((l.Interval-1)/time.Microsecond)+1, longest) // rounded up: never more than the limit
+	burst := min(int64(l.Burst), longest/unit)
+	c := charge{name: l.Name, unit: unit, full: burst * unit}
+	c.ceiling, c.most = c.full, c.full
+	units := int64(max(n, 0))
+	c.never = units > burst
+	c.cost = times(min(units, burst+1), unit)
+	if c.never {
+		c.cost = c.full + 1
+	}
+	c.need = c.cost
+	return c, nil
+}
+
+func chargesOf(limits []policy.StoreLimit, n int) ([]charge, error) {
+	charges := make([]charge, len(limits))
+	for i, l := range limits {
+		var err error
+		if charges[i], err = chargeOf(l, n); err != nil {
+			return nil, err
+		}
+	}
+	return charges, nil
+}
+
+// waiting lets charges queue for what comes back within all, of which this one
+// waits for at most its own time.
+func (c charge) waiting(own, all time.Duration) charge {
+	c.ceiling = min(c.full+all.Microseconds(), longest)
+	c.most = min(c.full+own.Microseconds(), c.ceiling)
+	return c
+}
+
+// share is the charge against one of so many equal parts of the limit.
+func (c charge) share(parts int) charge {
+	burst, units, wait := c.full/c.unit, c.cost/c.unit, c.most-c.full
+	c.unit = times(c.unit, int64(parts))
+	c.full = times(max(burst/int64(parts), 1), c.unit)
+	c.most, c.ceiling = c.full+wait, longest
+	if c.never {
+		return c
+	}
+	c.cost = times(units, c.unit)
+	c.need = min(c.cost, c.full)
+	return c
+}
+
+// admits reports whether there is room on top of a backlog.
+func (c charge) admits(backlog int64) bool { return !c.never && backlog+c.need <= c.most }
+
+// after is the backlog once the charge is taken.
+func (c charge) after(backlog int64) int64 { return max(0, backlog+c.cost) }
+
+// level is how a limit stands that had the backlog before.
+func (c charge) level(backlog int64, taken bool) policy.StoreLevel {
+	l := policy.StoreLevel{Admitted: c.admits(backlog)}
+	switch {
+	case c.never:
+		l.RetryAfter = -1
+	case !l.Admitted:
+		l.RetryAfter = micros(backlog + c.need - c.most)
+	}
+	if taken {
+		backlog = c.after(backlog)
+	}
+	l.Remaining = int(max(0, c.full-backlog) / c.unit)
+	l.Reset = micros(backlog)
+	return l
+}
+
+// wait is the time until what lies on top of a full bucket has come back.
+func (c charge) wait(backlog int64) time.Duration { return micros(max(0, backlog-c.full)) }
+
+func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
+
+// times is a product of what is not negative, cut to longest.
+func times(a, b int64) int64 {
+	if b != 0 && a > longest/b {
+		return longest
+	}
+	return a * b
+}
+
+// answer is how the limits of a key stood before charges were taken, or not.
+type answer struct {
+	charges  []charge // as they were taken
+	backlogs []int64
+	taken    bool
+	local    bool // not in Redis
+}
+
+func (a answer) levels() []policy.StoreLevel {
+	levels := make([]policy.StoreLevel, len(a.charges))
+	for i, c := range a.charges {
+		levels[i] = c.level(a.backlogs[i], a.taken)
+	}
+	return levels
+}
+
+// admitted reports whether all charges have room.
+func admitted(charges []charge, backlogs []int64) bool {
+	for i, c := range charges {
+		if !c.admits(backlogs[i]) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,69 @@
+// Package redislimit counts limits in Redis, so that all processes of a service
+// share them: a quota of each client, and what is sent to a peer that has a quota
+// of its own.
+//
+//	client := redis.NewClient(&redis.Options{Addr: "redis:6379", MaxRetries: -1, ContextTimeoutEnabled: true})
+//	store, err := redislimit.NewStore(client, redislimit.Config{OnFailure: redislimit.Local, Replicas: 4})
+//
+//	r.Use(shed.RateLimit(policy.RateLimiterConfig{Limit: 100}, shed.ByPeerIP, shed.WithStore(store)))
+//
+//	limiter, err := redislimit.NewLimiter(store, "payments", policy.RateLimiterConfig{Limit: 100})
+//	client := &http.Client{Transport: transport.New(nil, transport.Default(), transport.WithGate(limiter))}
+//
+// The package is called redislimit, not redis as its folder, for who imports it
+// imports go-redis too, which is called redis.
+//
+// # In Redis
+//
+// A key takes one hash, called by the prefix and 22 characters of the key's
+// SHA-256: however long keys are, and whatever is in them, Redis sees neither. In
+// it each limit has a field with the instant at which it is unused again, see
+// [policy.StoreLimit]. The hash is gone a few milliseconds after the last of those
+// instants. One script ([Script]) does a check and its charge in one step, by the
+// clock of the Redis server alone. All it touches is that one key, so that a
+// cluster serves as well as a single server. It needs Redis 5, or what speaks its
+// language: EVALSHA, TIME, HMGET, HSET, PTTL, PEXPIRE.
+//
+// If the clock of the server steps back, or a replica with another clock takes
+// over, what is stored lies too far ahead. It is then cut to what could have been
+// used, and stored anew, so that nobody is locked out for longer than a full
+// bucket takes to fill. If it leaps ahead, what was used is forgiven. A value that
+// is no number counts as a bucket that was just emptied. A bucket that takes more
+// than 142 years to fill holds as much as comes back in that time.
+//
+// Redis replicates later than it answers: a replica that is promoted may not know
+// what was taken last, and that is admitted once more.
+//
+// # On the way there
+//
+// Calls that come while others are on their way are sent together: no call waits
+// for company, and none for more than the round trip before it. go-redis repeats
+// commands whose connection broke, by which units may be taken twice, hence the
+// MaxRetries of -1 above. Its ContextTimeoutEnabled lets a connection that hangs go
+// as early as the caller; without it, it is held until ReadTimeout.
+//
+// # Without Redis
+//
+// A call waits for an answer no longer than [Config.Timeout]. Then a circuit
+// breaker opens, those who wait are told at once, and those who come later do not
+// wait. While it is open, calls that ask let a probe be sent now and then, of
+// which none of them waits for the end. What becomes of the calls says
+// [Config.OnFailure]:
+//
+//	Open    Take: the error. A quota lets the request pass (but see its WithFailClosed). A Limiter admits.
+//	Closed  Take and Limiter: a refusal, an *policy.Error of policy.ReasonStore. A quota answers 503.
+//	Local   each process limits by itself, to its share of the limit
+//
+// A process that limits by itself begins with full buckets, and so does Redis
+// when it is back empty: either change admits at most another burst. What weighs
+// more than the share of a process waits for a full bucket, and leaves it in debt.
+//
+// Everybody who looks can see it. The breaker's transitions are decisions of
+// [policy.PolicyBreaker], under the name of the store; so magnetar.breaker.open
+// tells it as a metric. Each call that goes on without Redis is a decision with
+// [policy.ReasonStore]: of the quota where that decides, of the Limiter likewise,
+// and of the store when it is Local. The console shows the breaker.
+//
+// No text of an error has an address in it, for errors reach clients. What
+// go-redis said is behind errors.Unwrap.
+package redislimit

@@ -1,0 +1,178 @@
+package redislimit_test
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/magnetar-go/magnetar/policy"
+	redislimit "github.com/magnetar-go/magnetar/policy/redis"
+)
+
+// fakeRedis is in the place of a server, behind a real client: it answers our
+// script and nothing else, by the formulae of policy.StoreLimit. What the script
+// itself does is tested in examples/fleet, where there is a server.
+type fakeRedis struct {
+	mu sync.Mutex
+	// Guarded by mu:
+	delay  time.Duration
+	hang   chan struct{} // until it is closed
+	err    error         // what it answers with, if anything
+	fault  error         // what the client says instead of an answer
+	reply  any           // what it answers with instead
+	knows  bool          // the script
+	trips  int
+	calls  []int // of each trip
+	texts  int   // times that it was sent the script
+	keys   []string
+	tats   map[string]int64
+	forget bool // the script, at once
+}
+
+func (f *fakeRedis) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (f *fakeRedis) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (f *fakeRedis) ProcessPipelineHook(redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(_ context.Context, cmds []redis.Cmder) error {
+		f.mu.Lock()
+		f.trips++
+		f.calls = append(f.calls, len(cmds))
+		delay, hang, fault := f.delay, f.hang, f.fault
+		f.mu.Unlock()
+		time.Sleep(delay)
+		if hang != nil {
+			<-hang // as go-redis does: it does not look at the context
+		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		for _, cmd := range cmds {
+			if fault != nil {
+				cmd.SetErr(fault)
+				continue
+			}
+			f.answer(cmd.(*redis.Cmd))
+		}
+		return fault
+	}
+}
+
+func (f *fakeRedis) answer(cmd *redis.Cmd) {
+	args := cmd.Args()
+	if args[0] == "eval" {
+		f.texts++
+		f.knows = !f.forget
+	} else if !f.knows {
+		cmd.SetErr(redis.ErrNoScript)
+		return
+	}
+	key := args[3].(string)
+	f.keys = append(f.keys, key)
+	switch {
+	case f.err != nil:
+		cmd.SetErr(f.err)
+	case f.reply != nil:
+		cmd.SetVal(f.reply)
+	default:
+		cmd.SetVal(f.take(key, args[4:]))
+	}
+}
+
+func (f *fakeRedis) take(key string, args []any) []any {
+	now, taken := time.Now().UnixMicro(), int64(1)
+	reply := []any{taken}
+	for i := 0; i < len(args); i += 4 {
+		backlog := min(max(0, f.tats[key+"/"+args[i].(string)]-now), toInt(args[i+1]))
+		if backlog+toInt(args[i+3]) > toInt(args[i+2]) {
+			taken = 0
+		}
+		reply = append(reply, backlog)
+	}
+	for i := 0; i < len(args) && taken == 1; i += 4 {
+		f.tats[key+"/"+args[i].(string)] = now + max(0, reply[1+i/4].(int64)+toInt(args[i+3]))
+	}
+	reply[0] = taken
+	return reply
+}
+
+func toInt(v any) int64 {
+	n, err := strconv.ParseInt(v.(string), 10, 64)
+	if err != nil {
+		panic(err)
+	}
+	return n
+}
+
+// set changes how the server behaves, while it serves.
+func (f *fakeRedis) set(change func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change()
+}
+
+func (f *fakeRedis) tripped() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.trips
+}
+
+// newFake returns a server that knows the script.
+func newFake(t *testing.T) (*fakeRedis, redislimit.Client) {
+	t.Helper()
+	f := &fakeRedis{tats: map[string]int64{}, knows: true}
+	client := redis.NewClient(&redis.Options{Addr: "192.0.2.1:6379"})
+	client.AddHook(f)
+	t.Cleanup(func() { client.Close() })
+	return f, client
+}
+
+func newStore(t *testing.T, c redislimit.Client, cfg redislimit.Config, opts ...redislimit.Option) *redislimit.Store {
+	t.Helper()
+	s, err := redislimit.NewStore(c, cfg, opts...)
+	require.NoError(t, err)
+	return s
+}
+
+// answeredError is an error that Redis answers with.
+type answeredError string
+
+func (e answeredError) Error() string { return string(e) }
+func (answeredError) RedisError()     {}
+
+// perSecond holds n units.
+func perSecond(n int) []policy.StoreLimit {
+	return []policy.StoreLimit{{Name: "default", Burst: n, Interval: time.Second / time.Duration(n)}}
+}
+
+// journal keeps decisions.
+type journal struct {
+	mu   sync.Mutex
+	told []policy.Decision
+}
+
+func (j *journal) Observe(_ context.Context, d policy.Decision) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.told = append(j.told, d)
+}
+
+// words are what was decided, in a few words each.
+func (j *journal) words() []string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var all []string
+	for _, d := range j.told {
+		all = append(all, d.Policy+" "+string(d.Action)+" "+string(d.Reason))
+	}
+	return all
+}
+
+func (f *fakeRedis) asked() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.keys
+}

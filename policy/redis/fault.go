@@ -1,0 +1,115 @@
+package redislimit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/magnetar-go/magnetar/policy"
+)
+
+// fault is why Redis gave no answer, in words that may reach a client. What
+// go-redis said may name addresses, and is kept behind Unwrap.
+type fault struct {
+	says  string
+	cause error
+	// verdict is what it says about Redis: Failure, or Ignored for what concerns a
+	// single key.
+	verdict policy.Outcome
+}
+
+func (f *fault) Error() string { return "redis: " + f.says }
+
+func (f *fault) Unwrap() error { return f.cause }
+
+// Timeout is what net.Error asks.
+func (f *fault) Timeout() bool { return f == errTimeout }
+
+var (
+	errTimeout = &fault{says: "no answer in time", verdict: policy.Failure}
+	errReply   = &fault{says: "an answer that our script does not give", verdict: policy.Failure}
+)
+
+// answers are the errors that Redis answers with, by their first word.
+var answers = []struct{ code, says string }{
+	{"READONLY", "READONLY: a replica answered, which must not be written to"},
+	{"LOADING", "LOADING: it is still loading its data"},
+	{"OOM", "OOM: it has no memory left"},
+	{"MOVED", "MOVED: it is part of a cluster, which needs a cluster's client"},
+	{"ASK", "ASK: it is part of a cluster, which needs a cluster's client"},
+	{"CLUSTERDOWN", "CLUSTERDOWN: the cluster is down"},
+	{"CROSSSLOT", "CROSSSLOT: the cluster does not know where the key belongs"},
+	{"TRYAGAIN", "TRYAGAIN: the cluster moves the key"},
+	{"MASTERDOWN", "MASTERDOWN: the replica has lost its master"},
+	{"NOREPLICAS", "NOREPLICAS: it has too few replicas to write"},
+	{"MISCONF", "MISCONF: it cannot save, and refuses to write"},
+	{"BUSY", "BUSY: it is busy with another script"},
+	{"NOSCRIPT", "NOSCRIPT: it does not keep our script"},
+	{"NOAUTH", "NOAUTH: it wants a password"},
+	{"WRONGPASS", "WRONGPASS: it does not take our password"},
+	{"NOPERM", "NOPERM: it does not let us run the script"},
+}
+
+const wrongType = "WRONGTYPE"
+
+// faultOf is err in words of ours.
+func faultOf(err error) *fault {
+	if f, ok := errors.AsType[*fault](err); ok {
+		return f
+	}
+	says := "no connection"
+	answered, isAnswer := errors.AsType[redis.Error](err)
+	timeout, isNet := errors.AsType[net.Error](err)
+	switch {
+	case isAnswer:
+		return answeredFault(answered)
+	case errors.Is(err, context.DeadlineExceeded), isNet && timeout.Timeout():
+		says = "no answer in time"
+	case errors.Is(err, redis.ErrPoolTimeout), errors.Is(err, redis.ErrPoolExhausted):
+		says = "none of the client's connections is free"
+	case errors.Is(err, redis.ErrClosed):
+		says = "the client is closed"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		says = "the connection broke"
+	}
+	return &fault{says: says, cause: err, verdict: policy.Failure}
+}
+
+func answeredFault(err redis.Error) *fault {
+	code := codeOf(err.Error())
+	if code == wrongType {
+		return &fault{says: "WRONGTYPE: somebody else's value is where a limit should be", cause: err}
+	}
+	for _, a := range answers {
+		if code == a.code {
+			return &fault{says: a.says, cause: err, verdict: policy.Failure}
+		}
+	}
+	return &fault{says: "it answered with an error", cause: err, verdict: policy.Failure}
+}
+
+// codeOf is the first word of an error that Redis answers with. Before version 7,
+// what went wrong within a script stands at the end, after a dash.
+func codeOf(text string) string {
+	if _, inner, ok := strings.Cut(text, ": -"); ok && strings.HasPrefix(text, "ERR Error running script") {
+		text = inner
+	}
+	code, _, _ := strings.Cut(text, " ")
+	return code
+}
+
+// noScript reports whether Redis does not know the script yet.
+func noScript(err error) bool {
+	answered, ok := errors.AsType[redis.Error](err)
+	return ok && codeOf(answered.Error()) == "NOSCRIPT"
+}
+
+// panicked is what a hook of the user's did to us.
+func panicked(v any) *fault {
+	return &fault{says: "its client panicked", cause: fmt.Errorf("panic: %v", v), verdict: policy.Failure}
+}

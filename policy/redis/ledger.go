@@ -1,0 +1,97 @@
+package redislimit
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/magnetar-go/magnetar/policy"
+)
+
+// A ledger holds so many keys, of about 250 bytes each; those over share a few.
+const (
+	localKeys  = 65_536
+	sharedKeys = 256
+)
+
+// ledger counts in this process what Redis cannot: a share of each limit, by the
+// monotonic clock.
+type ledger struct {
+	parts int
+	start time.Time
+	seed  maphash.Seed
+	keys  *policy.Keyed[string, *tally]
+	over  [sharedKeys]tally
+}
+
+func newLedger(parts int) *ledger {
+	l := &ledger{parts: parts, start: time.Now(), seed: maphash.MakeSeed()}
+	l.keys = policy.NewKeyed(localKeys,
+		func(string) *tally { return new(tally) },
+		func(t *tally) bool { return t.full.Load() <= l.now() })
+	return l
+}
+
+// take takes this process's share of charges.
+func (l *ledger) take(id string, charges []charge) answer {
+	shares := make([]charge, len(charges))
+	for i, c := range charges {
+		shares[i] = c.share(l.parts)
+	}
+	return l.settle(id, shares)
+}
+
+// settle takes charges as they are.
+func (l *ledger) settle(id string, charges []charge) answer {
+	t, ok := l.keys.Get(id)
+	if !ok {
+		t = &l.over[maphash.String(l.seed, id)%sharedKeys]
+	}
+	return t.take(l.now(), charges)
+}
+
+// now is in microseconds, and never goes back.
+func (l *ledger) now() int64 { return time.Since(l.start).Microseconds() }
+
+// tally is what a key has used of its limits.
+type tally struct {
+	full atomic.Int64 // when all of it has come back
+
+	mu sync.Mutex
+	// Guarded by mu:
+	names []string
+	tats  []int64
+}
+
+func (t *tally) take(now int64, charges []charge) answer {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	a := answer{charges: charges, backlogs: make([]int64, len(charges)), local: true}
+	for i, c := range charges {
+		a.backlogs[i] = max(0, t.tats[t.place(c.name)]-now)
+	}
+	if a.taken = admitted(charges, a.backlogs); !a.taken {
+		return a
+	}
+	for i, c := range charges {
+		t.tats[t.place(c.name)] = now + min(c.after(a.backlogs[i]), longest)
+	}
+	last := now
+	for _, tat := range t.tats {
+		last = max(last, tat)
+	}
+	t.full.Store(last)
+	return a
+}
+
+// place is where the limit of that name is. There are a few.
+func (t *tally) place(name string) int {
+	for i, n := range t.names {
+		if n == name {
+			return i
+		}
+	}
+	t.names, t.tats = append(t.names, name), append(t.tats, 0)
+	return len(t.names) - 1
+}

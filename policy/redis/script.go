@@ -1,0 +1,104 @@
+package redislimit
+
+import (
+	"crypto/sha1" //nolint:gosec // it is how Redis names scripts
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"strconv"
+)
+
+// Script is what runs in Redis: for those who load scripts by themselves, or want
+// to know. Its key is that of a hash, its arguments are four for each limit: name,
+// and in microseconds the ceiling of the backlog, up to where it may grow, and
+// what is added. It answers 1 if that was added and 0 if not, and the backlog of
+// each limit before.
+const Script = `
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local names = {}
+for i = 1, #ARGV, 4 do
+  names[#names + 1] = ARGV[i]
+end
+local tats = redis.call('HMGET', KEYS[1], unpack(names))
+local taken, cut, spent = 1, false, false
+local backlogs, costs = {}, {}
+for i = 1, #names do
+  local ceiling, most, cost = tonumber(ARGV[4 * i - 2]), tonumber(ARGV[4 * i - 1]), tonumber(ARGV[4 * i])
+  local backlog = 0
+  if tats[i] then
+    local tat = tonumber(tats[i])
+    backlog = tat and math.ceil(tat - now) or ceiling + 1
+    if not (backlog <= ceiling) then -- the clock stepped back, or it is no number
+      backlog, cut = ceiling, true
+    end
+    backlog = math.max(backlog, 0)
+  end
+  if backlog + cost > most then taken = 0 end
+  if cost ~= 0 then spent = true end
+  backlogs[i], costs[i] = backlog, cost
+end
+if cut or spent and taken == 1 then
+  local fields, longest = {}, 0
+  for i = 1, #names do
+    local backlog = backlogs[i]
+    if taken == 1 then backlog = math.max(backlog + costs[i], 0) end
+    longest = math.max(longest, backlog)
+    fields[2 * i - 1], fields[2 * i] = names[i], string.format('%.0f', now + backlog)
+  end
+  redis.call('HSET', KEYS[1], unpack(fields))
+  local ttl = math.ceil(longest / 1000) + 1
+  if redis.call('PTTL', KEYS[1]) < ttl then
+    redis.call('PEXPIRE', KEYS[1], string.format('%.0f', ttl))
+  end
+end
+return {taken, unpack(backlogs)}
+`
+
+var scriptHash = func() string {
+	sum := sha1.Sum([]byte(Script)) //nolint:gosec // it is how Redis names scripts
+	return hex.EncodeToString(sum[:])
+}()
+
+// identity is what stands for a key from here on: short, and telling nothing.
+func identity(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+// arguments are those of the script.
+func arguments(charges []charge) []any {
+	args := make([]any, 0, 4*len(charges))
+	for _, c := range charges {
+		args = append(args, c.name, number(c.ceiling), number(c.most), number(c.cost))
+	}
+	return args
+}
+
+func number(n int64) string { return strconv.FormatInt(n, 10) }
+
+// parse reads what the script has answered. What it cannot have answered is an
+// error, so that nothing is admitted by mistake.
+func parse(reply any, charges []charge) (answer, error) {
+	values, ok := reply.([]any)
+	if !ok || len(values) != 1+len(charges) {
+		return answer{}, errReply
+	}
+	a := answer{charges: charges, backlogs: make([]int64, len(charges))}
+	taken, ok := values[0].(int64)
+	if !ok {
+		return answer{}, errReply
+	}
+	for i, c := range charges {
+		backlog, ok := values[1+i].(int64)
+		if !ok || backlog < 0 || backlog > c.ceiling {
+			return answer{}, errReply
+		}
+		a.backlogs[i] = backlog
+	}
+	a.taken = taken == 1
+	if a.taken != admitted(charges, a.backlogs) || !a.taken && taken != 0 {
+		return answer{}, errReply
+	}
+	return a, nil
+}

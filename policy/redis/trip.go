@@ -1,0 +1,122 @@
+package redislimit
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/magnetar-go/magnetar/policy"
+)
+
+// trip is one pipeline to Redis and back. It is over after the timeout even if
+// go-redis still hangs then, in a goroutine that ends with its read timeout.
+type trip struct {
+	ctx    context.Context
+	calls  []*call
+	permit policy.Permit
+	over   atomic.Bool
+	end    func() // called once
+}
+
+// result is what became of one call.
+type result struct {
+	answer answer
+	err    error
+}
+
+// fly takes calls along, unless the breaker has opened while they waited.
+func (s *Store) fly(calls []*call) {
+	ctx := context.WithoutCancel(calls[0].ctx)
+	permit, err := s.breaker.Admit(ctx)
+	if err != nil || permit.Trial() { // trials are probes, on which nobody waits
+		permit.Done(ctx, policy.Ignored)
+		for _, c := range calls {
+			c.settle(answer{}, s.lastFault())()
+		}
+		s.line.landed()
+		return
+	}
+	s.travel(&trip{ctx: ctx, calls: calls, permit: permit, end: s.line.landed})
+}
+
+func (s *Store) travel(t *trip) {
+	s.trips.Add(1)
+	timer := time.AfterFunc(s.cfg.Timeout, func() {
+		results := make([]result, len(t.calls))
+		for i := range results {
+			results[i].err = errTimeout
+		}
+		s.arrive(t, results)
+	})
+	defer timer.Stop()
+	ctx, cancel := context.WithTimeout(t.ctx, s.cfg.Timeout)
+	defer cancel()
+	s.arrive(t, s.roundTrip(ctx, t.calls))
+}
+
+// arrive hands out the results, and tells the breaker. Whoever has no answer
+// learns it after the breaker.
+func (s *Store) arrive(t *trip, results []result) {
+	if !t.over.CompareAndSwap(false, true) {
+		return
+	}
+	outcome := policy.Success
+	var failed []func()
+	for i, c := range t.calls {
+		r := results[i]
+		if r.err == nil {
+			c.settle(r.answer, nil)()
+			continue
+		}
+		f := faultOf(r.err)
+		if outcome != policy.Failure {
+			outcome = f.verdict
+		}
+		if f.verdict == policy.Failure {
+			s.last.Store(&fault{says: "not asked again yet, for: " + f.says, cause: f})
+		}
+		failed = append(failed, c.settle(answer{}, f))
+	}
+	t.permit.Done(t.ctx, outcome)
+	for _, tell := range failed {
+		tell()
+	}
+	t.end()
+}
+
+// roundTrip asks Redis. Where it does not know the script, none of that call has
+// been done, and it is sent again with the script's text.
+func (s *Store) roundTrip(ctx context.Context, calls []*call) (results []result) {
+	defer func() {
+		if v := recover(); v != nil {
+			results = make([]result, len(calls))
+			for i := range results {
+				results[i].err = panicked(v)
+			}
+		}
+	}()
+	results = make([]result, len(calls))
+	cmds := make([]*redis.Cmd, len(calls))
+	pipe := s.client.Pipeline()
+	for i, c := range calls {
+		cmds[i] = pipe.EvalSha(ctx, scriptHash, []string{s.cfg.Prefix + c.id}, arguments(c.charges)...)
+	}
+	_, _ = pipe.Exec(ctx) // each command has its own error
+	pipe = s.client.Pipeline()
+	for i, c := range calls {
+		if noScript(cmds[i].Err()) {
+			cmds[i] = pipe.Eval(ctx, Script, []string{s.cfg.Prefix + c.id}, arguments(c.charges)...)
+		}
+	}
+	_, _ = pipe.Exec(ctx) // likewise; none may be left to send
+	for i, c := range calls {
+		reply, err := cmds[i].Result()
+		if err == nil {
+			results[i].answer, err = parse(reply, c.charges)
+		}
+		results[i].err = err
+	}
+	return results
+}
