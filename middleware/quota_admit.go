@@ -49,7 +49,7 @@ func (q *Quota) admitByStore(w http.ResponseWriter, r *http.Request, key string)
 	if gone := context.Cause(r.Context()); gone != nil {
 		return q.refuse(w, r, policy.Error{Reason: reasonOf(gone), Key: key, Err: gone}, 0)
 	}
-	if q.settings.quota.failClosed {
+	if q.settings.quota.failClosed || policy.Refused(err) {
 		return q.refuse(w, r, policy.Error{Reason: policy.ReasonStore, Key: key, Err: err}, 0)
 	}
 	q.counts.bypassed.Add(1)

@@ -39,7 +39,8 @@ func WithKeyRequired() Option {
 
 // WithStore counts in a store that several servers share. A store that fails, or
 // takes more than 250 ms to answer, lets requests pass uncounted, and a decision
-// says so; see [WithFailClosed]. Units are weighed to the microsecond: a limit
+// says so; see [WithFailClosed]. What the store itself refuses, see
+// [policy.Store], is answered with 503. Units are weighed to the microsecond: a limit
 // above a million a second is one of a million. Default: counted in memory.
 func WithStore(store policy.Store) Option {
 	return optionFunc(func(s *settings) { s.quota.store = store })

@@ -159,6 +159,18 @@ func TestQuotaFailsClosedWhenTold(t *testing.T) {
 	})
 }
 
+// A store that is told to fail closed need not be told so again.
+func TestQuotaRefusesWhatItsStoreRefuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		refusal := &policy.Error{Reason: policy.ReasonStore, Policy: policy.PolicyRateLimit, Err: errStore}
+		q := newQuota(t, perSecond(1), middleware.ByPeerIP, middleware.WithStore(newStore(0, refusal)))
+		w := askFrom(q.Handler(answerOK), alice)
+		require.Equal(t, http.StatusServiceUnavailable, w.Code)
+		require.NotContains(t, w.Body.String(), "10.0.0.7")
+		require.Equal(t, middleware.QuotaStats{Refused: 1}, q.Stats())
+	})
+}
+
 // Inbound trap 18.
 func TestQuotaWaitsForAHangingStoreInBounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -19,7 +19,9 @@ type Store interface {
 	// Limits and their sizes may differ from call to call; what was used stays.
 	//
 	// An error says that the store did not answer: nothing is known, and the
-	// units may have been taken. Take returns soon after ctx ends.
+	// units may have been taken. One that is a refusal, see [Refused], says that
+	// nobody is to be admitted meanwhile; of others the caller decides that. Take
+	// returns soon after ctx ends.
 	Take(ctx context.Context, key string, n int, limits []StoreLimit) ([]StoreLevel, error)
 }
 
@@ -32,12 +34,14 @@ type Store interface {
 //	room       = Burst*Interval - backlog
 //	admitted   = n*Interval <= room
 //	tat        = now + backlog + n*Interval, if all limits admit
+//	tat        = now + backlog, if not, and the bound has cut the backlog
 //	remaining  = floor(room / Interval)
 //	retryAfter = n*Interval - room, if not admitted
 //	reset      = backlog
 //
 // The bound on the backlog lets nobody be locked out for longer than a full
-// bucket takes, even if now jumps back or an old tat is restored. Remaining and
+// bucket takes, even if now jumps back or an old tat is restored; that is why it
+// is stored even when nothing is taken. Remaining and
 // reset are told after the step.
 type StoreLimit struct {
 	// Name tells the limits of a key apart, such as "default" or "daily".

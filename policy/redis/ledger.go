@@ -23,6 +23,9 @@ type ledger struct {
 	seed  maphash.Seed
 	keys  *policy.Keyed[string, *tally]
 	over  [sharedKeys]tally
+	// packed is until when it is known that no key has room: to look for some is
+	// dear.
+	packed atomic.Int64
 }
 
 func newLedger(parts int) *ledger {
@@ -44,11 +47,21 @@ func (l *ledger) take(id string, charges []charge) answer {
 
 // settle takes charges as they are.
 func (l *ledger) settle(id string, charges []charge) answer {
-	t, ok := l.keys.Get(id)
-	if !ok {
-		t = &l.over[maphash.String(l.seed, id)%sharedKeys]
+	now := l.now()
+	return l.find(id, now).take(now, charges)
+}
+
+func (l *ledger) find(id string, now int64) *tally {
+	if t, ok := l.keys.Lookup(id); ok {
+		return t
 	}
-	return t.take(l.now(), charges)
+	if now >= l.packed.Load() {
+		if t, ok := l.keys.Get(id); ok {
+			return t
+		}
+		l.packed.Store(now + time.Millisecond.Microseconds())
+	}
+	return &l.over[maphash.String(l.seed, id)%sharedKeys]
 }
 
 // now is in microseconds, and never goes back.

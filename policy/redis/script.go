@@ -13,6 +13,8 @@ import (
 // and in microseconds the ceiling of the backlog, up to where it may grow, and
 // what is added. It answers 1 if that was added and 0 if not, and the backlog of
 // each limit before.
+//
+//nolint:dupword // so does Lua end its blocks
 const Script = `
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
