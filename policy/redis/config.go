@@ -38,8 +38,8 @@ type Config struct {
 	// Default: 256.
 	Batch int `json:"batch,omitempty" yaml:"batch,omitempty"`
 	// Breaker decides when Redis is left alone; a trip to it is a call. Default,
-	// also of an empty one: 1 failure opens, 1 success closes, 1s cooldown that
-	// doubles up to 5s.
+	// also of an empty one: 1 failure opens, 1 success closes, 500ms cooldown that
+	// doubles up to 2s.
 	Breaker *policy.CircuitBreakerConfig `json:"breaker,omitempty" yaml:"breaker,omitempty"`
 }
 
@@ -85,7 +85,7 @@ func (c Config) withDefaults() Config {
 	c.Batch = cmp.Or(c.Batch, 256)
 	if c.Breaker == nil || *c.Breaker == (policy.CircuitBreakerConfig{}) {
 		c.Breaker = &policy.CircuitBreakerConfig{
-			FailureThreshold: 1, SuccessThreshold: 1, Cooldown: time.Second, MaxCooldown: 5 * time.Second,
+			FailureThreshold: 1, SuccessThreshold: 1, Cooldown: 500 * time.Millisecond, MaxCooldown: 2 * time.Second,
 		}
 	}
 	return c

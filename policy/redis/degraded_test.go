@@ -73,7 +73,7 @@ func TestStoreComesBackByItself(t *testing.T) {
 		}
 		st := s.Stats()
 		require.Equal(t, policy.Closed, st.State)
-		require.Less(t, st.Without, uint64(7000))
+		require.Less(t, st.Without, uint64(4000+2200))
 		require.Contains(t, told.words(), "breaker half_open cooldown_over")
 		require.Contains(t, told.words(), "breaker close trials_succeeded")
 		require.Contains(t, told.words(), "rate_limit bypass store")
@@ -117,6 +117,36 @@ func TestLocalLimitIsAShareOfTheWhole(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		require.InDelta(t, 10*100+100, admitted, 4)
+	})
+}
+
+// Whoever has used its share while Redis counted does not get it once more.
+func TestNobodyBeginsAnewWhenRedisGoesAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, client := newFake(t)
+		s := newStore(t, client, redislimit.Config{OnFailure: redislimit.Local, Replicas: 4})
+		admitted := 0
+		take := func() {
+			levels, err := s.Take(t.Context(), "alice", 1, perSecond(100))
+			require.NoError(t, err)
+			if levels[0].Admitted {
+				admitted++
+			}
+		}
+		for range 200 {
+			take()
+		}
+		require.Equal(t, 100, admitted)
+		f.set(func() { f.err = answeredError("LOADING") })
+		for range 200 {
+			take()
+		}
+		require.Equal(t, 100, admitted)
+		time.Sleep(time.Second)
+		for range 200 {
+			take()
+		}
+		require.Equal(t, 125, admitted)
 	})
 }
 

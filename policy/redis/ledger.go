@@ -2,6 +2,7 @@ package redislimit
 
 import (
 	"hash/maphash"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,12 +38,21 @@ func newLedger(parts int) *ledger {
 }
 
 // take takes this process's share of charges.
-func (l *ledger) take(id string, charges []charge) answer {
+func (l *ledger) take(id string, charges []charge) answer { return l.settle(id, l.shares(charges)) }
+
+// note counts what Redis has admitted here, so that nobody begins anew when it is
+// away.
+func (l *ledger) note(id string, charges []charge) {
+	now := l.now()
+	l.find(id, now).note(now, l.shares(charges))
+}
+
+func (l *ledger) shares(charges []charge) []charge {
 	shares := make([]charge, len(charges))
 	for i, c := range charges {
 		shares[i] = c.share(l.parts)
 	}
-	return l.settle(id, shares)
+	return shares
 }
 
 // settle takes charges as they are.
@@ -90,12 +100,19 @@ func (t *tally) take(now int64, charges []charge) answer {
 	for i, c := range charges {
 		t.tats[t.place(c.name)] = now + min(c.after(a.backlogs[i]), longest)
 	}
-	last := now
-	for _, tat := range t.tats {
-		last = max(last, tat)
-	}
-	t.full.Store(last)
+	t.full.Store(slices.Max(t.tats))
 	return a
+}
+
+// note takes charges that have been admitted elsewhere, up to a whole share.
+func (t *tally) note(now int64, charges []charge) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range charges {
+		tat := &t.tats[t.place(c.name)]
+		*tat = max(*tat, now+min(c.after(max(0, *tat-now)), c.full))
+	}
+	t.full.Store(slices.Max(t.tats))
 }
 
 // place is where the limit of that name is. There are a few.

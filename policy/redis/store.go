@@ -101,6 +101,9 @@ func (s *Store) ask(ctx context.Context, key string, charges []charge) (answer, 
 	a, err := s.askRedis(ctx, id, charges)
 	switch {
 	case err == nil:
+		if s.local != nil && a.taken {
+			s.local.note(id, charges)
+		}
 		return a, nil
 	case ctx.Err() != nil:
 		return answer{}, context.Cause(ctx)
