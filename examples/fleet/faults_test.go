@@ -1,0 +1,255 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/magnetar-go/magnetar/examples/internal/daemon"
+	"github.com/magnetar-go/magnetar/policy"
+	redislimit "github.com/magnetar-go/magnetar/policy/redis"
+)
+
+var errWrong = errors.New("a wrong admission, or a wrong refusal")
+
+// node is a server of a cluster.
+type node struct {
+	*daemon.Daemon
+
+	bus int
+}
+
+func startNode(t *testing.T) node {
+	t.Helper()
+	d := daemon.New(t, redisProgram)
+	n := node{d, daemon.FreePort(t)}
+	d.Start(arguments(d, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(n.bus))...)
+	return n
+}
+
+// Each fault becomes an error with a plain text, and is over by itself.
+func TestFaultsOfARealServerAreErrorsAndEnd(t *testing.T) {
+	d := startServer(t)
+	admin := clientOf(t, d.Address())
+	do(t, admin, "SET", "dummy", strings.Repeat("x", 1000))
+	for _, fault := range []struct {
+		name, says string
+		begin, end []any
+	}{
+		{"out of memory", "OOM: ", []any{"CONFIG", "SET", "maxmemory", "1"}, []any{"CONFIG", "SET", "maxmemory", "0"}},
+		{"read only", "READONLY: ", []any{"REPLICAOF", "127.0.0.1", "1"}, []any{"REPLICAOF", "NO", "ONE"}},
+		{"too few replicas", "NOREPLICAS: ", []any{"CONFIG", "SET", "min-replicas-to-write", "1"}, []any{"CONFIG", "SET", "min-replicas-to-write", "0"}},
+		{"not permitted", "NOPERM: ", []any{"ACL", "SETUSER", "default", "-evalsha"}, []any{"ACL", "SETUSER", "default", "+evalsha"}},
+	} {
+		t.Run(fault.name, func(t *testing.T) {
+			for _, mode := range []redislimit.OnFailure{redislimit.Open, redislimit.Closed, redislimit.Local} {
+				s := newStore(t, clientOf(t, d.Address()), redislimit.Config{OnFailure: mode, Replicas: 1, Prefix: fault.name + string(mode)})
+				require.True(t, take(t, s, 1, limitOf(2, day))[0].Admitted)
+				do(t, admin, fault.begin...)
+				levels, err := s.Take(t.Context(), "alice", 1, limitOf(2, day))
+				do(t, admin, fault.end...)
+				if mode == redislimit.Local {
+					require.NoError(t, err)
+					require.Equal(t, 0, levels[0].Remaining, "it knows of the first")
+					continue
+				}
+				require.ErrorContains(t, err, fault.says)
+				require.NotContains(t, err.Error(), "127.0.0.1")
+				require.Equal(t, mode == redislimit.Closed, policy.Refused(err))
+				eventually(t, s)
+				require.True(t, take(t, s, 1, limitOf(2, day))[0].Admitted)
+				require.False(t, take(t, s, 1, limitOf(2, day))[0].Admitted)
+			}
+		})
+	}
+}
+
+func TestServerThatWantsAPassword(t *testing.T) {
+	d := startServer(t, "--requirepass", "secret")
+	s := newStore(t, clientOf(t, d.Address()), redislimit.Config{})
+	_, err := s.Take(t.Context(), "alice", 1, limitOf(1, day))
+	require.ErrorContains(t, err, "NOAUTH: ")
+	wrong := redis.NewClient(&redis.Options{Addr: d.Address(), Password: "wrong"})
+	defer wrong.Close()
+	_, err = newStore(t, wrong, redislimit.Config{}).Take(t.Context(), "alice", 1, limitOf(1, day))
+	require.ErrorContains(t, err, "WRONGPASS: ")
+}
+
+func TestServerThatForgetsTheScriptIsTold(t *testing.T) {
+	d := startServer(t)
+	c := clientOf(t, d.Address())
+	s := newStore(t, c, redislimit.Config{OnFailure: redislimit.Closed})
+	for i := range 5 {
+		require.Equal(t, 4-i, take(t, s, 1, limitOf(5, day))[0].Remaining)
+		do(t, c, "SCRIPT", "FLUSH")
+	}
+}
+
+// The value of somebody else concerns that key alone.
+func TestWrongTypeIsTheTroubleOfOneKey(t *testing.T) {
+	d := startServer(t)
+	c := clientOf(t, d.Address())
+	s := newStore(t, c, redislimit.Config{})
+	take(t, s, 1, limitOf(5, day))
+	all, err := c.Keys(t.Context(), "magnetar:*").Result()
+	require.NoError(t, err)
+	do(t, c, "SET", all[0], "what is this?")
+	_, err = s.Take(t.Context(), "alice", 1, limitOf(5, day))
+	require.ErrorContains(t, err, "WRONGTYPE: ")
+	_, err = s.Take(t.Context(), "bob", 1, limitOf(5, day))
+	require.NoError(t, err)
+}
+
+// A server that starts with much to load answers, but not us.
+func TestServerThatIsLoading(t *testing.T) {
+	d := startServer(t)
+	c := clientOf(t, d.Address())
+	do(t, c, "DEBUG", "POPULATE", 2000, "key", 1000)
+	do(t, c, "SAVE")
+	d.Kill()
+	d.Start(arguments(d, "--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024")...) // 2 s
+	s := newStore(t, clientOf(t, d.Address()), redislimit.Config{OnFailure: redislimit.Closed})
+	_, err := s.Take(t.Context(), "alice", 1, limitOf(5, day))
+	require.ErrorContains(t, err, "LOADING: ")
+	require.ErrorIs(t, err, policy.ErrSaturated)
+	eventually(t, s)
+	require.Equal(t, 4, take(t, s, 1, limitOf(5, day))[0].Remaining)
+}
+
+// A black hole, and a server that is gone: one timeout, and then none.
+func TestServerThatIsAwayIsLeftAlone(t *testing.T) {
+	for name, away := range map[string]struct{ leave, come func(*daemon.Daemon) }{
+		"black hole": {func(d *daemon.Daemon) { d.Signal(syscall.SIGSTOP) }, func(d *daemon.Daemon) { d.Signal(syscall.SIGCONT) }},
+		"killed":     {func(d *daemon.Daemon) { d.Kill() }, func(d *daemon.Daemon) { d.Start(arguments(d)...) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := startServer(t)
+			s := newStore(t, clientOf(t, d.Address()), redislimit.Config{
+				Timeout: 2 * time.Second, OnFailure: redislimit.Local, Replicas: 4,
+			})
+			require.Equal(t, 99, take(t, s, 1, limitOf(100, day))[0].Remaining)
+			away.leave(d)
+			began := time.Now()
+			var wg sync.WaitGroup
+			for range 50 {
+				wg.Go(func() { _, _ = s.Take(t.Context(), "alice", 1, limitOf(100, day)) })
+			}
+			wg.Wait()
+			first := time.Since(began)
+			began = time.Now()
+			offered, answered := 10_000, 0
+			for range offered {
+				if _, err := s.Take(t.Context(), "alice", 1, limitOf(100, day)); err == nil {
+					answered++
+				}
+			}
+			rest := time.Since(began)
+			require.Less(t, first, 4*time.Second, "once")
+			require.Less(t, rest, 2*time.Second, "for all of them, not each")
+			require.Equal(t, offered, answered)
+			trips := s.Stats().Trips
+			away.come(d)
+			eventually(t, s)
+			t.Logf("%s: %d offered, %d answered, 0 lost; the first 50 waited %v, the others %v each; %d trips to Redis",
+				name, offered, answered, first.Round(time.Millisecond), rest/time.Duration(offered), trips)
+		})
+	}
+}
+
+func TestContextEndsTheWaitForAServer(t *testing.T) {
+	d := startServer(t)
+	s := newStore(t, clientOf(t, d.Address()), redislimit.Config{})
+	take(t, s, 1, limitOf(100, day))
+	d.Signal(syscall.SIGSTOP)
+	defer d.Signal(syscall.SIGCONT)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	_, err := s.Take(ctx, "alice", 1, limitOf(100, day))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.True(t, isTimeout(err))
+	require.Less(t, time.Since(began), patience/2)
+	require.Equal(t, policy.Closed, s.Stats().State)
+}
+
+// A replica takes over: what was taken stays taken, calls are answered all the
+// while, and nobody tells the store.
+func TestReplicaTakesOver(t *testing.T) {
+	master := startServer(t)
+	replica := startServer(t, "--replicaof", fmt.Sprintf("127.0.0.1 %d", master.Port))
+	second := clientOf(t, replica.Address())
+	require.Eventually(t, func() bool {
+		info, err := second.Info(t.Context(), "replication").Result()
+		return err == nil && strings.Contains(info, "master_link_status:up")
+	}, patience, 10*time.Millisecond)
+
+	var address atomic.Value // what a name, a proxy or Sentinel would say
+	address.Store(master.Address())
+	c := redis.NewClient(&redis.Options{
+		Addr: "the-master:6379", MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true,
+		Dialer: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, network, address.Load().(string))
+		},
+	})
+	defer c.Close()
+	s := newStore(t, c, redislimit.Config{OnFailure: redislimit.Local, Replicas: 1})
+	const burst = 100_000
+	var offered, answered, admitted atomic.Int64
+	stop := make(chan struct{})
+	var load sync.WaitGroup
+	for range 8 {
+		load.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(2 * time.Millisecond):
+				}
+				offered.Add(1)
+				levels, err := s.Take(t.Context(), "alice", 1, limitOf(burst, time.Hour))
+				if err == nil {
+					answered.Add(1)
+					if levels[0].Admitted {
+						admitted.Add(1)
+					}
+				}
+			}
+		})
+	}
+	require.Eventually(t, func() bool { return admitted.Load() > 200 }, patience, time.Millisecond)
+	master.Kill()
+	require.Eventually(t, func() bool { return s.Stats().State != policy.Closed }, patience, time.Millisecond)
+	address.Store(replica.Address()) // too early: it is read-only
+	trips := s.Stats().Trips
+	require.Eventually(t, func() bool { return s.Stats().Trips > trips+2 }, patience, time.Millisecond)
+	require.NotEqual(t, policy.Closed, s.Stats().State, "a replica is not taken for a master")
+	do(t, second, "REPLICAOF", "NO", "ONE")
+	require.Eventually(t, func() bool { return s.Stats().State == policy.Closed }, patience, time.Millisecond)
+	before := s.Stats().Without
+	after := admitted.Load() + 200
+	require.Eventually(t, func() bool { return admitted.Load() > after }, patience, time.Millisecond)
+	close(stop)
+	load.Wait()
+	require.Equal(t, before, s.Stats().Without)
+	require.Equal(t, offered.Load(), answered.Load(), "lost calls")
+	require.Equal(t, offered.Load(), admitted.Load())
+	byRedis := int(admitted.Load()) - int(before)
+	taken := burst - take(t, s, 0, limitOf(burst, time.Hour))[0].Remaining
+	require.InDelta(t, byRedis, taken, 50, "what was taken stays taken, but for what was on its way")
+	t.Logf("failover: %d offered, %d answered, 0 lost, %d of them without Redis; %d admitted by Redis, which knows of %d",
+		offered.Load(), answered.Load(), before, byRedis, taken)
+}

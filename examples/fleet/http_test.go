@@ -1,0 +1,131 @@
+//go:build linux
+
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	shed "github.com/magnetar-go/magnetar/middleware"
+	"github.com/magnetar-go/magnetar/policy"
+	redislimit "github.com/magnetar-go/magnetar/policy/redis"
+	"github.com/magnetar-go/magnetar/transport"
+)
+
+// Inbound traps 18 and 20: four servers share the quota of a client; without Redis
+// they do as they are told, and clients learn nothing of it.
+func TestServersShareAQuota(t *testing.T) {
+	for mode, without := range map[redislimit.OnFailure]int{
+		redislimit.Open: http.StatusOK, redislimit.Closed: http.StatusServiceUnavailable, redislimit.Local: http.StatusTooManyRequests,
+	} {
+		t.Run(string(mode), func(t *testing.T) {
+			d := startServer(t)
+			var fleet []http.Handler
+			for range 4 {
+				s := newStore(t, clientOf(t, d.Address()), redislimit.Config{Timeout: 200 * time.Millisecond, OnFailure: mode, Replicas: 4})
+				q, err := shed.NewQuota(policy.RateLimiterConfig{Limit: 100, Per: time.Hour}, shed.ByPeerIP, shed.WithStore(s), shed.WithTelemetry(nil))
+				require.NoError(t, err)
+				fleet = append(fleet, q.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+			}
+			ask := func(h http.Handler) *httptest.ResponseRecorder {
+				w := httptest.NewRecorder()
+				h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", http.NoBody))
+				return w
+			}
+			require.Eventually(t, func() bool { // connections, and the script
+				w := ask(fleet[0])
+				return w.Header().Get("Ratelimit") != ""
+			}, patience, time.Millisecond)
+			do(t, clientOf(t, d.Address()), "FLUSHDB")
+			var wg sync.WaitGroup
+			var passed, counted atomic.Int64
+			for _, h := range fleet {
+				for range 5 {
+					wg.Go(func() {
+						for range 20 {
+							if w := ask(h); w.Header().Get("Ratelimit") != "" {
+								counted.Add(1)
+								if w.Code == http.StatusOK {
+									passed.Add(1)
+								}
+							}
+						}
+					})
+				}
+			}
+			wg.Wait()
+			if counted.Load() == 400 { // none took too long
+				require.EqualValues(t, 100, passed.Load())
+			}
+			d.Signal(syscall.SIGSTOP)
+			defer d.Signal(syscall.SIGCONT)
+			for _, h := range fleet {
+				ask(h)
+			}
+			began := time.Now()
+			for range 100 {
+				for _, h := range fleet {
+					w := ask(h)
+					if mode != redislimit.Local {
+						require.Equal(t, without, w.Code)
+					}
+					require.NotContains(t, w.Body.String(), "127.0.0.1")
+					require.NotContains(t, w.Body.String(), "redis")
+				}
+			}
+			t.Logf("%s: 400 offered, 400 answered without Redis, 0 lost; %v each", mode, time.Since(began)/400)
+			if mode == redislimit.Local {
+				require.Equal(t, without, ask(fleet[0]).Code, "its share is used up")
+			}
+		})
+	}
+}
+
+// Four processes call a server that may be called 50 times a second.
+func TestCallersShareAQuota(t *testing.T) {
+	d := startServer(t)
+	var asked atomic.Int64
+	var began atomic.Pointer[time.Time]
+	var early atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		n := asked.Add(1)
+		if limit := 50 + 50*time.Since(*began.Load()).Seconds(); float64(n) > limit+1 {
+			early.Add(1)
+		}
+	}))
+	defer server.Close()
+	now := time.Now()
+	began.Store(&now)
+	var wg sync.WaitGroup
+	for range 4 {
+		s := newStore(t, clientOf(t, d.Address()), redislimit.Config{OnFailure: redislimit.Closed})
+		limiter, err := redislimit.NewLimiter(s, "payments", policy.RateLimiterConfig{Limit: 50})
+		require.NoError(t, err)
+		base := &http.Transport{}
+		defer base.CloseIdleConnections()
+		client := &http.Client{Transport: transport.New(base, transport.Config{}, transport.WithGate(limiter), transport.WithTelemetry(nil))}
+		for range 25 {
+			wg.Go(func() {
+				resp, err := client.Get(server.URL)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, _ = io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+			})
+		}
+	}
+	wg.Wait()
+	require.EqualValues(t, 100, asked.Load())
+	require.Zero(t, early.Load(), "more than the limit")
+	require.GreaterOrEqual(t, time.Since(now), 900*time.Millisecond)
+}

@@ -1,0 +1,71 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/magnetar-go/magnetar/examples/internal/daemon"
+	"github.com/magnetar-go/magnetar/examples/internal/demo"
+)
+
+// TestMain is also a process of the fleet.
+func TestMain(m *testing.M) {
+	if os.Getenv(workerEnv) != "" {
+		main()
+		return
+	}
+	redis.SetLogger(silent{})
+	goleak.VerifyTestMain(m)
+}
+
+// silent keeps go-redis from telling what the tests do to its servers.
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
+
+var redisProgram = daemon.Program{Name: redisServer, Package: "redis-server"}
+
+// With time enough for a slow machine, no call goes without an answer but for the
+// black hole.
+func TestFleetAdmitsItsLimitTogether(t *testing.T) {
+	redisProgram.Find(t)
+	p := theRun
+	p.timeout = 2 * time.Second
+	p.phases = []phase{
+		{"shared", 10 * time.Second, 0},
+		{"Redis stops", 3 * time.Second, syscall.SIGSTOP},
+		{"black hole", 3 * time.Second, 0},
+		{"Redis back", 5 * time.Second, syscall.SIGCONT},
+		{"shared again", 2 * time.Second, 0},
+	}
+	var out bytes.Buffer
+	rows, err := p.run(t.Context(), &out)
+	require.NoError(t, err)
+	t.Log(table(p, rows))
+	limit := func(r row) float64 { return float64(p.limit) * r.took.Seconds() }
+
+	shared, hole, again := rows[0], rows[2], rows[4]
+	require.Zero(t, shared.without)
+	require.LessOrEqual(t, float64(shared.admitted), limit(shared)+float64(p.limit))
+	require.GreaterOrEqual(t, float64(shared.admitted), 0.97*limit(shared)+float64(p.limit))
+
+	require.EqualValues(t, hole.admitted+hole.refused, hole.without, "nobody asks Redis")
+	require.LessOrEqual(t, float64(hole.admitted), limit(hole)+float64(p.limit))
+	require.GreaterOrEqual(t, float64(hole.admitted), 0.9*limit(hole))
+	require.Less(t, demo.Percentile(hole.times, 99), p.timeout/4, "nobody waits for the timeout; the figure is in the table")
+	require.Less(t, rows[1].most(), p.timeout+p.timeout/2, "nobody waits for it twice")
+
+	require.Equal(t, map[string]int{"closed": p.processes}, again.breakers)
+	require.Zero(t, again.without)
+	require.GreaterOrEqual(t, float64(again.admitted), 0.9*limit(again))
+}

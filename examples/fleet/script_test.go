@@ -1,0 +1,281 @@
+//go:build linux
+
+package main
+
+import (
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/magnetar-go/magnetar/policy"
+	redislimit "github.com/magnetar-go/magnetar/policy/redis"
+)
+
+// today in microseconds, and so on.
+const (
+	today  = int64(1_800_000_000_000_000)
+	second = int64(1_000_000)
+	day    = 24 * time.Hour
+)
+
+func newClock(t *testing.T) (setClock, *redislimit.Store) {
+	t.Helper()
+	d := startServer(t)
+	script := strings.Replace(redislimit.Script, "redis.call('TIME')", "redis.call('LRANGE', 'clock', 0, 1)", 1)
+	require.NotEqual(t, redislimit.Script, script)
+	lasting := strings.Replace(script, "if redis.call('PTTL', KEYS[1]) < ttl then", "if false then", 1) // that has a clock of its own
+	require.NotEqual(t, script, lasting)
+	clock := setClock{client: clientOf(t, d.Address()), script: lasting}
+	c := clientOf(t, d.Address())
+	c.AddHook(clock)
+	return clock, newStore(t, c, redislimit.Config{OnFailure: redislimit.Closed})
+}
+
+// model is policy.StoreLimit's formulae as they stand there.
+type model map[string]int64
+
+func (m model) take(now int64, n int, limits []policy.StoreLimit) []policy.StoreLevel {
+	levels, all := make([]policy.StoreLevel, len(limits)), true
+	backlogs := make([]int64, len(limits))
+	for i, l := range limits {
+		unit := l.Interval.Microseconds()
+		full := int64(l.Burst) * unit
+		backlogs[i] = max(0, m[l.Name]-now)
+		if backlogs[i] > full {
+			backlogs[i], m[l.Name] = full, now+full
+		}
+		room := full - backlogs[i]
+		levels[i].Admitted = n <= l.Burst && int64(n)*unit <= room
+		switch {
+		case n > l.Burst:
+			levels[i].RetryAfter = -1
+		case !levels[i].Admitted:
+			levels[i].RetryAfter = time.Duration(int64(n)*unit-room) * time.Microsecond
+		}
+		all = all && levels[i].Admitted
+	}
+	for i, l := range limits {
+		unit := l.Interval.Microseconds()
+		if all && n > 0 {
+			backlogs[i] += int64(n) * unit
+			m[l.Name] = now + backlogs[i]
+		}
+		levels[i].Remaining = int((int64(l.Burst)*unit - backlogs[i]) / unit)
+		levels[i].Reset = time.Duration(backlogs[i]) * time.Microsecond
+	}
+	return levels
+}
+
+// Small and huge limits, weights around their bounds, and a clock that goes, leaps
+// and steps back.
+func TestScriptDoesAsTheFormulaeSay(t *testing.T) {
+	clock, s := newClock(t)
+	for seed, limits := range [][]policy.StoreLimit{
+		limitOf(10, 100*time.Millisecond),
+		limitOf(1, time.Microsecond),
+		limitOf(math.MaxInt32, time.Microsecond),
+		limitOf(math.MaxInt32, 2*time.Millisecond),
+		limitOf(1000, day),
+		limitOf(52_124, day), // 142 years
+		{
+			{Name: "second", Burst: 100, Interval: 10 * time.Millisecond},
+			{Name: "day", Burst: 5000, Interval: day / 5000},
+			{Name: "smooth", Burst: 1, Interval: 3 * time.Millisecond},
+		},
+	} {
+		r := rand.New(rand.NewPCG(1, uint64(seed)))
+		do(t, clock.client, "FLUSHALL")
+		m, now := model{}, today
+		for i := range 400 {
+			scale := int64(limits[0].Burst) * limits[0].Interval.Microseconds()
+			switch r.IntN(10) {
+			case 0:
+				now -= r.Int64N(2 * scale)
+			case 1:
+				now += r.Int64N(2 * scale)
+			default:
+				now += r.Int64N(scale/8 + 2)
+			}
+			now = min(max(now, today/2), 2*today)
+			n := []int{0, 1, 2, r.IntN(limits[0].Burst) + 1, limits[0].Burst, limits[0].Burst + 1, math.MaxInt}[r.IntN(7)]
+			clock.at(t, now)
+			require.Equalf(t, m.take(now, n, limits), take(t, s, n, limits), "limits %d, step %d: %d at %d", seed, i, n, now)
+		}
+	}
+}
+
+// Inbound trap 21: an hour back, and nobody is locked out for longer than the
+// second that a bucket takes.
+func TestClockThatStepsBackLocksNobodyOut(t *testing.T) {
+	clock, s := newClock(t)
+	limits := limitOf(10, 100*time.Millisecond)
+	clock.at(t, today)
+	require.Equal(t, 0, take(t, s, 10, limits)[0].Remaining)
+	back := today - 3600*second
+	clock.at(t, back)
+	level := take(t, s, 1, limits)[0]
+	require.Equal(t, policy.StoreLevel{RetryAfter: 100 * time.Millisecond, Reset: time.Second}, level)
+	clock.at(t, back+second/2)
+	require.Equal(t, 5, take(t, s, 0, limits)[0].Remaining)
+	clock.at(t, back+second)
+	require.True(t, take(t, s, 10, limits)[0].Admitted)
+	clock.at(t, back+3600*second)
+	require.Equal(t, 10, take(t, s, 0, limits)[0].Remaining)
+}
+
+// Beyond 142 years a bucket is cut, to be exact: it refuses more, never less.
+func TestScriptIsExactWhereFloatsWouldNotBe(t *testing.T) {
+	clock, s := newClock(t)
+	limits := limitOf(math.MaxInt32, day)
+	for i := range 5 {
+		clock.at(t, today+int64(i)) // a microsecond each
+		level := take(t, s, 10_000, limits)[0]
+		require.True(t, level.Admitted)
+		require.Equal(t, time.Duration(i+1)*10_000*day-time.Duration(i)*time.Microsecond, level.Reset)
+	}
+	level := take(t, s, 10_000, limits)[0]
+	require.False(t, level.Admitted)
+	require.Positive(t, level.RetryAfter)
+	require.Equal(t, -1, int(take(t, s, math.MaxInt32, limits)[0].RetryAfter))
+
+	clock.at(t, today)
+	longest := []policy.StoreLimit{{Name: "longest", Burst: math.MaxInt, Interval: math.MaxInt64}}
+	require.True(t, take(t, s, 1, longest)[0].Admitted)
+	require.False(t, take(t, s, 1, longest)[0].Admitted)
+}
+
+// What is no number counts as a bucket that was just emptied, and is a number
+// from then on; what is one is cut to what can be.
+func TestWrongValuesHealWithinAPeriod(t *testing.T) {
+	clock, s := newClock(t)
+	limits := limitOf(10, 100*time.Millisecond)
+	keys := func() []string {
+		all, err := clock.client.Keys(t.Context(), "magnetar:*").Result()
+		require.NoError(t, err)
+		require.Len(t, all, 1)
+		return all
+	}
+	clock.at(t, today)
+	take(t, s, 1, limits)
+	key := keys()[0]
+	for value, past := range map[string]bool{
+		"": false, "abc": false, "nan": false, "-nan": false, "inf": false, "1e400": false, "9e18": false,
+		"0x7fffffffffffffff": false, "99999999999999999999999": false, "1800000000000000,5": false, "\x00\xff": false,
+		"-5": true, "-inf": true, "-1e400": true, "0": true, "-9223372036854775808": true,
+	} {
+		clock.at(t, today)
+		do(t, clock.client, "HSET", key, "default", value)
+		level := take(t, s, 1, limits)[0]
+		require.Equalf(t, past, level.Admitted, "%q", value)
+		if past {
+			require.Equalf(t, 9, level.Remaining, "%q", value)
+			continue
+		}
+		require.Equalf(t, policy.StoreLevel{RetryAfter: 100 * time.Millisecond, Reset: time.Second}, level, "%q", value)
+		clock.at(t, today+second)
+		require.Equalf(t, 10, take(t, s, 0, limits)[0].Remaining, "%q", value)
+	}
+}
+
+// The fraction of a microsecond that somebody else stored is not admitted.
+func TestFractionsAreRoundedUp(t *testing.T) {
+	clock, s := newClock(t)
+	limits := limitOf(1, time.Microsecond)
+	clock.at(t, today)
+	take(t, s, 1, limits)
+	all, err := clock.client.Keys(t.Context(), "magnetar:*").Result()
+	require.NoError(t, err)
+	do(t, clock.client, "HSET", all[0], "default", "1800000000000000.25")
+	require.False(t, take(t, s, 1, limits)[0].Admitted)
+}
+
+func TestKeysAreGoneWhenTheyAreOfNoUse(t *testing.T) {
+	d := startServer(t)
+	c := clientOf(t, d.Address())
+	s := newStore(t, c, redislimit.Config{})
+	both := append(limitOf(10, 10*time.Second), policy.StoreLimit{Name: "short", Burst: 10, Interval: 5 * time.Millisecond})
+	ttl := func() time.Duration {
+		all, err := c.Keys(t.Context(), "magnetar:*").Result()
+		require.NoError(t, err)
+		require.Len(t, all, 1, "one key for all limits")
+		left, err := c.PTTL(t.Context(), all[0]).Result()
+		require.NoError(t, err)
+		return left
+	}
+	take(t, s, 10, both)
+	left := ttl()
+	require.Greater(t, left, 50*time.Second)
+	require.LessOrEqual(t, left, 100*time.Second+2*time.Millisecond)
+	require.Eventually(t, func() bool { return take(t, s, 1, both[1:])[0].Admitted }, patience, 5*time.Millisecond)
+	require.Greater(t, ttl(), 50*time.Second, "a short limit does not cut a long one short")
+
+	do(t, c, "FLUSHALL")
+	take(t, s, 1, both[1:])
+	require.Eventually(t, func() bool {
+		n, err := c.DBSize(t.Context()).Result()
+		return err == nil && n == 0
+	}, patience, 5*time.Millisecond)
+	take(t, s, 0, both)
+	n, err := c.DBSize(t.Context()).Result()
+	require.NoError(t, err)
+	require.Zero(t, n, "to look takes no room")
+}
+
+func TestStoreServesACluster(t *testing.T) {
+	one, two := startNode(t), startNode(t)
+	a, b := clientOf(t, one.Address()), clientOf(t, two.Address())
+	do(t, a, "CLUSTER", "ADDSLOTSRANGE", 0, 8191)
+	do(t, b, "CLUSTER", "ADDSLOTSRANGE", 8192, 16383)
+	do(t, a, "CLUSTER", "MEET", "127.0.0.1", two.Port, two.bus)
+	for _, c := range []*redis.Client{a, b} {
+		require.Eventually(t, func() bool {
+			info, err := c.ClusterInfo(t.Context()).Result()
+			return err == nil && strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_known_nodes:2")
+		}, patience, 10*time.Millisecond)
+	}
+	cluster := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{one.Address()}, MaxRedirects: 3})
+	t.Cleanup(func() { cluster.Close() })
+	s := newStore(t, cluster, redislimit.Config{})
+	limits := append(limitOf(2, day), policy.StoreLimit{Name: "more", Burst: 3, Interval: day})
+	done := make(chan error)
+	for _, key := range strings.Fields("a b c d e f g h i j k l m n o p") {
+		go func() {
+			for _, want := range []bool{true, true, false} {
+				levels, err := s.Take(t.Context(), key, 1, limits)
+				if err == nil && levels[0].Admitted != want {
+					err = errWrong
+				}
+				if err != nil {
+					done <- err
+					return
+				}
+			}
+			done <- nil
+		}()
+	}
+	for range 16 {
+		require.NoError(t, <-done)
+	}
+	for _, c := range []*redis.Client{a, b} {
+		n, err := c.DBSize(t.Context()).Result()
+		require.NoError(t, err)
+		require.Positive(t, n, "keys are spread")
+	}
+
+	alone := newStore(t, a, redislimit.Config{})
+	refused := 0
+	for _, key := range strings.Fields("a b c d e f g h i j k l m n o p") {
+		eventually(t, newStore(t, cluster, redislimit.Config{}))
+		if _, err := alone.Take(t.Context(), key, 1, limits); err != nil {
+			require.ErrorContains(t, err, "MOVED: it is part of a cluster")
+			require.NotContains(t, err.Error(), "127.0.0.1")
+			refused++
+		}
+	}
+	require.Positive(t, refused)
+}

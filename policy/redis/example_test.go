@@ -1,0 +1,52 @@
+package redislimit_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/magnetar-go/magnetar/policy"
+	redislimit "github.com/magnetar-go/magnetar/policy/redis"
+)
+
+// The same limit for each process, through a Redis that they share; each counts
+// its share while that is away.
+func ExampleNewStore() {
+	client := redis.NewClient(&redis.Options{
+		Addr: "redis:6379", MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true,
+	})
+	defer client.Close()
+	store, err := redislimit.NewStore(client, redislimit.Config{OnFailure: redislimit.Local, Replicas: 4})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	// r.Use(shed.RateLimit(policy.RateLimiterConfig{Limit: 100}, shed.ByPeerIP, shed.WithStore(store)))
+	fmt.Println(store.Stats().State)
+	// Output: closed
+}
+
+// What the whole fleet may send to a peer: policy.Do takes the limiter, and so does
+// transport.WithGate.
+func ExampleNewLimiter() {
+	store, err := redislimit.NewStore(redis.NewClient(&redis.Options{Addr: "redis:6379"}), redislimit.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = redislimit.NewLimiter(store, "payments", policy.RateLimiterConfig{Limit: -1})
+	fmt.Println(err)
+	// Output: limit: -1: must be ≥ 1
+}
+
+// A limit for each host that is called, rather than for all together.
+func ExampleContextWithKey() {
+	perHost := func(r *http.Request) *http.Request {
+		return r.WithContext(redislimit.ContextWithKey(r.Context(), r.URL.Host))
+	}
+	r, _ := http.NewRequestWithContext(context.Background(), http.MethodGet, "https://api.example.com/", http.NoBody)
+	fmt.Println(perHost(r).URL.Host)
+	// Output: api.example.com
+}
