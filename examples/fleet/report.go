@@ -45,8 +45,8 @@ func table(p plan, rows []row) string {
 			demo.Milliseconds(r.most()), r.states())
 	}
 	fmt.Fprintf(&b, `
-Times are what the limit adds to a call. A full bucket of %d comes on top of limit × t, at the beginning and when
-Redis is back. Calls without an answer of Redis are those that the processes counted by themselves.
+Times are what the limit adds to a call. A full bucket of %d comes on top of limit × t, at the beginning. Calls without
+an answer of Redis are those that the processes counted by themselves.
 `, p.limit)
 	return b.String()
 }

@@ -194,6 +194,29 @@ func TestFractionsAreRoundedUp(t *testing.T) {
 	require.False(t, take(t, s, 1, limits)[0].Admitted)
 }
 
+// Processes that counted by themselves tell how full they think the limit is; the
+// highest counts, and no more than can be.
+func TestScriptLearnsWhatWasTakenWithoutIt(t *testing.T) {
+	clock, _ := newClock(t)
+	clock.at(t, today)
+	ask := func(cost, least int64) any {
+		return do(t, clock.client, "EVAL", clock.script, 1, "key", "default", 1000, 1000, cost, least)
+	}
+	for _, step := range []struct{ cost, least, taken, backlog int64 }{
+		{0, 300, 1, 300},
+		{0, 0, 1, 300},
+		{100, 200, 1, 300},
+		{601, 399, 0, 400},
+		{600, 0, 1, 400},
+		{-500, 0, 1, 1000},
+		{1, 1 << 52, 0, 1000},
+		{-1 << 52, 0, 1, 1000},
+		{0, 0, 1, 0},
+	} {
+		require.Equal(t, []any{step.taken, step.backlog}, ask(step.cost, step.least), step)
+	}
+}
+
 func TestKeysAreGoneWhenTheyAreOfNoUse(t *testing.T) {
 	d := startServer(t)
 	c := clientOf(t, d.Address())
@@ -243,7 +266,7 @@ func TestStoreServesACluster(t *testing.T) {
 	s := newStore(t, cluster, redislimit.Config{})
 	limits := append(limitOf(2, day), policy.StoreLimit{Name: "more", Burst: 3, Interval: day})
 	done := make(chan error)
-	for _, key := range strings.Fields("a b c d e f g h i j k l m n o p") {
+	for _, key := range strings.FieldsSeq("a b c d e f g h i j k l m n o p") {
 		go func() {
 			for _, want := range []bool{true, true, false} {
 				levels, err := s.Take(t.Context(), key, 1, limits)
@@ -269,7 +292,7 @@ func TestStoreServesACluster(t *testing.T) {
 
 	alone := newStore(t, a, redislimit.Config{})
 	refused := 0
-	for _, key := range strings.Fields("a b c d e f g h i j k l m n o p") {
+	for _, key := range strings.FieldsSeq("a b c d e f g h i j k l m n o p") {
 		eventually(t, newStore(t, cluster, redislimit.Config{}))
 		if _, err := alone.Take(t.Context(), key, 1, limits); err != nil {
 			require.ErrorContains(t, err, "MOVED: it is part of a cluster")

@@ -16,19 +16,20 @@ import (
 
 // task is what a process of the fleet is told to do.
 type task struct {
-	Redis    string
-	Limit    int
-	Offered  int
-	Replicas int
-	Timeout  time.Duration
+	Redis    string        `json:"redis"`
+	Limit    int           `json:"limit"`
+	Offered  int           `json:"offered"`
+	Replicas int           `json:"replicas"`
+	Timeout  time.Duration `json:"timeout"`
 }
 
 // report is what came of the calls of one process since the last one.
 type report struct {
-	Admitted, Refused int
-	Without           uint64 // calls that went on without Redis
-	Breaker           string
-	Times             []time.Duration
+	Admitted int             `json:"admitted"`
+	Refused  int             `json:"refused"`
+	Without  uint64          `json:"without"` // calls that went on without Redis
+	Breaker  string          `json:"breaker"`
+	Times    []time.Duration `json:"times"`
 }
 
 // worker calls, for as long as it is told to.
@@ -67,7 +68,7 @@ func work(ctx context.Context, text string, in io.Reader, out io.Writer) error {
 		return err
 	}
 	client := redis.NewClient(&redis.Options{Addr: t.Redis, MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true})
-	defer client.Close()
+	defer client.Close() //nolint:errcheck // it has nothing to lose
 	w, err := newWorker(t, client)
 	if err != nil {
 		return err

@@ -23,6 +23,7 @@ type charge struct {
 	cost          int64 // is added to the backlog; negative gives back
 	need          int64 // must have room; the cost, unless that may leave a debt
 	never         bool  // more is asked than will ever have room
+	least         int64 // what the backlog must be, by what was taken while Redis was away
 }
 
 // chargeOf is n units of l.

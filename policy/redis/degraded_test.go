@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -147,6 +148,44 @@ func TestNobodyBeginsAnewWhenRedisGoesAway(t *testing.T) {
 			take()
 		}
 		require.Equal(t, 125, admitted)
+	})
+}
+
+// However often Redis goes and comes, the fleet stays within its limit.
+func TestRedisLearnsWhatWasAdmittedWithoutIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, client := newFake(t)
+		var fleet []*redislimit.Store
+		for range 4 {
+			fleet = append(fleet, newStore(t, client, redislimit.Config{
+				OnFailure: redislimit.Local, Replicas: 4,
+				Breaker: &policy.CircuitBreakerConfig{FailureThreshold: 1, SuccessThreshold: 1, Cooldown: 20 * time.Millisecond, MaxCooldown: 20 * time.Millisecond},
+			}))
+		}
+		admitted, without := 0, uint64(0)
+		order := rand.New(rand.NewPCG(1, 2))
+		for i := range 18_000 { // 18 s, of which Redis is away for every other 3 s
+			f.set(func() {
+				f.err = nil
+				if i/3000%2 == 1 {
+					f.err = answeredError("LOADING")
+				}
+			})
+			for _, j := range order.Perm(4) {
+				levels, err := fleet[j].Take(t.Context(), "alice", 1, perSecond(100))
+				require.NoError(t, err)
+				if levels[0].Admitted {
+					admitted++
+				}
+			}
+			time.Sleep(time.Millisecond)
+		}
+		for _, s := range fleet {
+			without += s.Stats().Without
+		}
+		require.Greater(t, without, uint64(4*9_000))
+		require.LessOrEqual(t, admitted, 18*100+100+3*4, "but for the moments when some have noticed")
+		require.GreaterOrEqual(t, admitted, 18*97)
 	})
 }
 

@@ -57,11 +57,12 @@
 //	Closed  Take and Limiter: a refusal, an *policy.Error of policy.ReasonStore. A quota answers 503.
 //	Local   each process limits by itself, to its share of the limit
 //
-// A process that limits by itself goes on from what it has admitted lately. Redis
-// learns nothing of what was admitted without it: when it is back, it may admit as
-// much again as came back meanwhile, which is at most a burst for each time that
-// it was away. What weighs more than the share of a process waits for a full
-// bucket, and leaves it in debt.
+// A process that limits by itself goes on from how the limit stood, and tells Redis
+// with its next call of the key how it stands then. So a limit holds through
+// outages where the calls are spread evenly over the processes, but for the moments
+// when some know that Redis is gone or back and others do not: at most a burst, and
+// the limit for as long as that takes. What weighs more than the share of a process
+// waits for a full bucket, and leaves it in debt.
 //
 // Everybody who looks can see it. The breaker's transitions are decisions of
 // [policy.PolicyBreaker], under the name of the store; so magnetar.breaker.open

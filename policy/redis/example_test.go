@@ -31,7 +31,9 @@ func ExampleNewStore() {
 // What the whole fleet may send to a peer: policy.Do takes the limiter, and so does
 // transport.WithGate.
 func ExampleNewLimiter() {
-	store, err := redislimit.NewStore(redis.NewClient(&redis.Options{Addr: "redis:6379"}), redislimit.Config{})
+	client := redis.NewClient(&redis.Options{Addr: "redis:6379"})
+	defer client.Close()
+	store, err := redislimit.NewStore(client, redislimit.Config{})
 	if err != nil {
 		fmt.Println(err)
 		return

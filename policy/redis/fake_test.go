@@ -85,15 +85,16 @@ func (f *fakeRedis) answer(cmd *redis.Cmd) {
 func (f *fakeRedis) take(key string, args []any) []any {
 	now, taken := time.Now().UnixMicro(), int64(1)
 	reply := []any{taken}
-	for i := 0; i < len(args); i += 4 {
-		backlog := min(max(0, f.tats[key+"/"+args[i].(string)]-now), toInt(args[i+1]))
+	for i := 0; i < len(args); i += 5 {
+		backlog := min(max(toInt(args[i+4]), f.tats[key+"/"+args[i].(string)]-now), toInt(args[i+1]))
 		if backlog+toInt(args[i+3]) > toInt(args[i+2]) {
 			taken = 0
 		}
 		reply = append(reply, backlog)
+		f.tats[key+"/"+args[i].(string)] = now + backlog
 	}
-	for i := 0; i < len(args) && taken == 1; i += 4 {
-		f.tats[key+"/"+args[i].(string)] = now + max(0, reply[1+i/4].(int64)+toInt(args[i+3]))
+	for i := 0; i < len(args) && taken == 1; i += 5 {
+		f.tats[key+"/"+args[i].(string)] = now + max(0, reply[1+i/5].(int64)+toInt(args[i+3]))
 	}
 	reply[0] = taken
 	return reply

@@ -40,11 +40,20 @@ func newLedger(parts int) *ledger {
 // take takes this process's share of charges.
 func (l *ledger) take(id string, charges []charge) answer { return l.settle(id, l.shares(charges)) }
 
-// note counts what Redis has admitted here, so that nobody begins anew when it is
+// note keeps in mind what Redis has said, so that nobody begins anew when it is
 // away.
-func (l *ledger) note(id string, charges []charge) {
+func (l *ledger) note(id string, a answer) {
 	now := l.now()
-	l.find(id, now).note(now, l.shares(charges))
+	l.find(id, now).note(now, a, l.shares(a.charges))
+}
+
+// owing is charges with what Redis has yet to learn of.
+func (l *ledger) owing(id string, charges []charge) []charge {
+	t, ok := l.keys.Lookup(id)
+	if !ok || !t.owes.CompareAndSwap(true, false) {
+		return charges
+	}
+	return t.owing(l.now(), charges)
 }
 
 func (l *ledger) shares(charges []charge) []charge {
@@ -80,6 +89,7 @@ func (l *ledger) now() int64 { return time.Since(l.start).Microseconds() }
 // tally is what a key has used of its limits.
 type tally struct {
 	full atomic.Int64 // when all of it has come back
+	owes atomic.Bool  // Redis has to learn of it
 
 	mu sync.Mutex
 	// Guarded by mu:
@@ -90,6 +100,7 @@ type tally struct {
 func (t *tally) take(now int64, charges []charge) answer {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.owes.Store(true)
 	a := answer{charges: charges, backlogs: make([]int64, len(charges)), local: true}
 	for i, c := range charges {
 		a.backlogs[i] = max(0, t.tats[t.place(c.name)]-now)
@@ -104,13 +115,30 @@ func (t *tally) take(now int64, charges []charge) answer {
 	return a
 }
 
-// note takes charges that have been admitted elsewhere, up to a whole share.
-func (t *tally) note(now int64, charges []charge) {
+// owing is charges to a whole that is as empty as this share of it. The other
+// processes will say the same of theirs.
+func (t *tally) owing(now int64, charges []charge) []charge {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, c := range charges {
-		tat := &t.tats[t.place(c.name)]
-		*tat = max(*tat, now+min(c.after(max(0, *tat-now)), c.full))
+	charges = slices.Clone(charges) // they may be the limiter's
+	for i := range charges {
+		c := &charges[i]
+		c.least = min(max(0, t.tats[t.place(c.name)]-now), c.ceiling)
+	}
+	return charges
+}
+
+// note takes over how the limits stand. A share of a bucket is as empty as the
+// whole, and takes as long to fill.
+func (t *tally) note(now int64, a answer, shares []charge) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i, c := range a.charges {
+		backlog := a.backlogs[i]
+		if a.taken {
+			backlog = c.after(backlog)
+		}
+		t.tats[t.place(c.name)] = now + min(backlog, shares[i].most)
 	}
 	t.full.Store(slices.Max(t.tats))
 }

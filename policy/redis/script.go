@@ -9,38 +9,42 @@ import (
 )
 
 // Script is what runs in Redis: for those who load scripts by themselves, or want
-// to know. Its key is that of a hash, its arguments are four for each limit: name,
-// and in microseconds the ceiling of the backlog, up to where it may grow, and
-// what is added. It answers 1 if that was added and 0 if not, and the backlog of
-// each limit before.
+// to know. Its key is that of a hash, its arguments are five for each limit: name,
+// and in microseconds the ceiling of the backlog, up to where it may grow, what is
+// to be added, and what it is at least, by what was taken without Redis. It answers
+// 1 if that was added and 0 if not, and the backlog of each limit before.
 //
 //nolint:dupword // so does Lua end its blocks
 const Script = `
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local names = {}
-for i = 1, #ARGV, 4 do
+for i = 1, #ARGV, 5 do
   names[#names + 1] = ARGV[i]
 end
 local tats = redis.call('HMGET', KEYS[1], unpack(names))
-local taken, cut, spent = 1, false, false
+local taken, moved, spent = 1, false, false
 local backlogs, costs = {}, {}
 for i = 1, #names do
-  local ceiling, most, cost = tonumber(ARGV[4 * i - 2]), tonumber(ARGV[4 * i - 1]), tonumber(ARGV[4 * i])
+  local ceiling, most = tonumber(ARGV[5 * i - 3]), tonumber(ARGV[5 * i - 2])
+  local cost, least = tonumber(ARGV[5 * i - 1]), tonumber(ARGV[5 * i])
   local backlog = 0
   if tats[i] then
     local tat = tonumber(tats[i])
     backlog = tat and math.ceil(tat - now) or ceiling + 1
     if not (backlog <= ceiling) then -- the clock stepped back, or it is no number
-      backlog, cut = ceiling, true
+      backlog, moved = ceiling, true
     end
     backlog = math.max(backlog, 0)
+  end
+  if backlog < least then
+    backlog, moved = math.min(least, ceiling), true
   end
   if backlog + cost > most then taken = 0 end
   if cost ~= 0 then spent = true end
   backlogs[i], costs[i] = backlog, cost
 end
-if cut or spent and taken == 1 then
+if moved or spent and taken == 1 then
   local fields, longest = {}, 0
   for i = 1, #names do
     local backlog = backlogs[i]
@@ -70,9 +74,9 @@ func identity(key string) string {
 
 // arguments are those of the script.
 func arguments(charges []charge) []any {
-	args := make([]any, 0, 4*len(charges))
+	args := make([]any, 0, 5*len(charges))
 	for _, c := range charges {
-		args = append(args, c.name, number(c.ceiling), number(c.most), number(c.cost))
+		args = append(args, c.name, number(c.ceiling), number(c.most), number(c.cost), number(c.least))
 	}
 	return args
 }

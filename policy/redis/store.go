@@ -101,8 +101,8 @@ func (s *Store) ask(ctx context.Context, key string, charges []charge) (answer, 
 	a, err := s.askRedis(ctx, id, charges)
 	switch {
 	case err == nil:
-		if s.local != nil && a.taken {
-			s.local.note(id, charges)
+		if s.local != nil {
+			s.local.note(id, a)
 		}
 		return a, nil
 	case ctx.Err() != nil:
@@ -126,6 +126,9 @@ func (s *Store) askRedis(ctx context.Context, id string, charges []charge) (answ
 	if s.breaker.State() != policy.Closed {
 		s.probe(ctx)
 		return answer{}, s.lastFault()
+	}
+	if s.local != nil {
+		charges = s.local.owing(id, charges)
 	}
 	c := newCall(ctx, id, charges)
 	s.line.add(c)
@@ -153,7 +156,7 @@ func (s *Store) askRedis(ctx context.Context, id string, charges []charge) (answ
 func (s *Store) giveBack(ctx context.Context, key string, a answer) {
 	charges := make([]charge, len(a.charges))
 	for i, c := range a.charges {
-		c.cost, c.need = -c.cost, -c.cost
+		c.cost, c.need, c.least = -c.cost, -c.cost, 0
 		charges[i] = c
 	}
 	if a.local {
