@@ -69,3 +69,18 @@ func TestFleetAdmitsItsLimitTogether(t *testing.T) {
 	require.Zero(t, again.without)
 	require.GreaterOrEqual(t, float64(again.admitted), 0.9*limit(again))
 }
+
+func TestProgramSaysWhatToInstall(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	var out bytes.Buffer
+	require.EqualError(t, run(t.Context(), &out, theRun), "no redis-server here: apt-get install redis-server")
+}
+
+func TestProgramShowsTheTable(t *testing.T) {
+	redisProgram.Find(t)
+	p := theRun
+	p.processes, p.phases = 2, []phase{{"shared", 200 * time.Millisecond, 0}}
+	var out bytes.Buffer
+	require.NoError(t, run(t.Context(), &out, p))
+	require.Regexp(t, `(?s)2 processes share a limit of 100 a second .* 127\.0\.0\.1:\d+.*phase .*\nshared +0\.\d s `, out.String())
+}

@@ -266,7 +266,7 @@ func TestStoreServesACluster(t *testing.T) {
 	s := newStore(t, cluster, redislimit.Config{})
 	limits := append(limitOf(2, day), policy.StoreLimit{Name: "more", Burst: 3, Interval: day})
 	done := make(chan error)
-	for _, key := range strings.FieldsSeq("a b c d e f g h i j k l m n o p") {
+	for key := range strings.FieldsSeq("a b c d e f g h i j k l m n o p") {
 		go func() {
 			for _, want := range []bool{true, true, false} {
 				levels, err := s.Take(t.Context(), key, 1, limits)
@@ -292,7 +292,7 @@ func TestStoreServesACluster(t *testing.T) {
 
 	alone := newStore(t, a, redislimit.Config{})
 	refused := 0
-	for _, key := range strings.FieldsSeq("a b c d e f g h i j k l m n o p") {
+	for key := range strings.FieldsSeq("a b c d e f g h i j k l m n o p") {
 		eventually(t, newStore(t, cluster, redislimit.Config{}))
 		if _, err := alone.Take(t.Context(), key, 1, limits); err != nil {
 			require.ErrorContains(t, err, "MOVED: it is part of a cluster")

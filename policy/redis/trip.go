@@ -103,16 +103,21 @@ func (s *Store) roundTrip(ctx context.Context, calls []*call) (results []result)
 	for i, c := range calls {
 		cmds[i] = pipe.EvalSha(ctx, scriptHash, []string{s.cfg.Prefix + c.id}, arguments(c.charges)...)
 	}
-	_, _ = pipe.Exec(ctx) // each command has its own error
+	_, failed := pipe.Exec(ctx)
 	pipe = s.client.Pipeline()
 	for i, c := range calls {
 		if noScript(cmds[i].Err()) {
 			cmds[i] = pipe.Eval(ctx, Script, []string{s.cfg.Prefix + c.id}, arguments(c.charges)...)
 		}
 	}
-	_, _ = pipe.Exec(ctx) // likewise; none may be left to send
+	if pipe.Len() > 0 {
+		_, failed = pipe.Exec(ctx)
+	}
 	for i, c := range calls {
 		reply, err := cmds[i].Result()
+		if err == nil && reply == nil { // it did not get so far: the password was wrong, say
+			err = failed
+		}
 		if err == nil {
 			results[i].answer, err = parse(reply, c.charges)
 		}
