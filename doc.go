@@ -12,6 +12,8 @@
 //     any operation, and the errors and decisions they speak in.
 //   - [github.com/magnetar-go/magnetar/policy/config] loads their configuration
 //     strictly from YAML, JSON and the environment.
+//   - [github.com/magnetar-go/magnetar/policy/redis] counts limits in Redis, so
+//     that a whole fleet shares them.
 //   - [github.com/magnetar-go/magnetar/otel] turns decisions into OpenTelemetry
 //     spans and metrics, into lines of a log, and into a page that is live.
 //

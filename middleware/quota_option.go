@@ -37,7 +37,8 @@ func WithKeyRequired() Option {
 	return optionFunc(func(s *settings) { s.quota.keyRequired = true })
 }
 
-// WithStore counts in a store that several servers share. A store that fails, or
+// WithStore counts in a store that several servers share, such as that of the
+// package policy/redis. A store that fails, or
 // takes more than 250 ms to answer, lets requests pass uncounted, and a decision
 // says so; see [WithFailClosed]. What the store itself refuses, see
 // [policy.Store], is answered with 503. Units are weighed to the microsecond: a limit
