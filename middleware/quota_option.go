@@ -38,11 +38,11 @@ func WithKeyRequired() Option {
 }
 
 // WithStore counts in a store that several servers share, such as that of the
-// package policy/redis. A store that fails, or
-// takes more than 250 ms to answer, lets requests pass uncounted, and a decision
-// says so; see [WithFailClosed]. What the store itself refuses, see
-// [policy.Store], is answered with 503. Units are weighed to the microsecond: a limit
-// above a million a second is one of a million. Default: counted in memory.
+// package policy/redis. A store that fails, or takes more than 250 ms to answer,
+// lets requests pass uncounted, and a decision says so; see [WithFailClosed]. What
+// the store itself refuses, see [policy.Store], is answered with 503. Units are
+// weighed to the microsecond: a limit above a million a second is one of a
+// million. Default: counted in memory.
 func WithStore(store policy.Store) Option {
 	return optionFunc(func(s *settings) { s.quota.store = store })
 }
