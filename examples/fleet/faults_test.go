@@ -163,8 +163,9 @@ func TestServerThatIsAwayIsLeftAlone(t *testing.T) {
 			trips := s.Stats().Trips
 			away.come(d)
 			eventually(t, s)
-			t.Logf("%s: %d offered, %d answered, 0 lost; the first 50 waited %v, the others %v each; %d trips to Redis",
-				name, offered, answered, first.Round(time.Millisecond), rest/time.Duration(offered), trips)
+			survived(t, "Redis "+name, offered, answered)
+			t.Logf("%s: the first 50 waited %v, the others %v each; %d trips to Redis",
+				name, first.Round(time.Millisecond), rest/time.Duration(offered), trips)
 		})
 	}
 }
@@ -249,6 +250,12 @@ func TestReplicaTakesOver(t *testing.T) {
 	require.Equal(t, offered.Load(), admitted.Load())
 	taken := burst - take(t, s, 0, limitOf(burst, time.Hour))[0].Remaining
 	require.InDelta(t, admitted.Load(), taken, 50, "what was taken stays taken, but for what was on its way")
-	t.Logf("failover: %d offered, %d answered, 0 lost, %d of them without Redis; %d admitted, of which Redis knows %d",
-		offered.Load(), answered.Load(), before, admitted.Load(), taken)
+	survived(t, "Redis failed over", int(offered.Load()), int(answered.Load()))
+	t.Logf("failover: %d answered without Redis; %d admitted, of which Redis knows %d", before, admitted.Load(), taken)
+}
+
+// survived tells what a fault has cost. A limit is asked once for each call.
+func survived(t *testing.T, fault string, offered, answered int) {
+	t.Helper()
+	t.Logf("fault: %-40s offered %5d  answered %5d  repeated 0  lost %d", fault, offered, answered, offered-answered)
 }
