@@ -69,10 +69,18 @@ func outcomeOf(ctx context.Context, err error, failureIf func(error) bool) Outco
 			return Failure
 		}
 		return Ignored
+	case timedOut(err): // whatever op made of it
+		return Failure
 	case markingOf(err) == permanent, Refused(err), callersOwn(ctx, err):
 		return Ignored
 	}
 	return Failure
+}
+
+// timedOut reports whether err is what a [Timeout] returns.
+func timedOut(err error) bool {
+	e, ok := err.(*Error)
+	return ok && e.Reason == ReasonTimeout
 }
 
 // callersOwn reports whether err is the end of the caller's own context.

@@ -69,6 +69,7 @@ func TestTimeoutKeepsWhatItsOperationMarked(t *testing.T) {
 				require.ErrorIs(t, err, unknown)
 				require.ErrorContains(t, err, "took longer than 1s: nobody knows")
 				require.Equal(t, name == "permanent", policy.IsPermanent(err))
+				require.NotErrorIs(t, err, context.DeadlineExceeded, "it was not the caller's")
 			})
 		})
 	}
@@ -172,4 +173,16 @@ func TestTimeoutOfAnOperationThatPanicsLeavesNoTimer(t *testing.T) {
 func TestNewTimeoutPanicsWithoutATime(t *testing.T) {
 	require.Panics(t, func() { policy.NewTimeout(0) })
 	require.Panics(t, func() { policy.NewTimeout(-time.Second) })
+}
+
+// A write that may have happened is not repeated, but its peer is at fault.
+func TestTimeoutOfAMarkedOperationIsAFailureOfItsPeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		breaker := policy.NewCircuitBreaker(policy.CircuitBreakerConfig{FailureThreshold: 2})
+		write := func(ctx context.Context) error { return policy.Permanent(heed(ctx)) }
+		for range 2 {
+			_ = policy.Do(t.Context(), write, breaker, policy.NewTimeout(time.Second))
+		}
+		require.Equal(t, policy.Open, breaker.State())
+	})
 }
