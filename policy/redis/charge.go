@@ -18,7 +18,8 @@ type charge struct {
 	unit int64 // in which one unit comes back
 	full int64 // a whole bucket
 	// ceiling is what a backlog is cut to, and most up to what it may grow by
-	// this charge: the bucket, and what may be waited for.
+	// this charge: the bucket, and what may be waited for. Where the ceiling is
+	// the higher one, others may queue for longer.
 	ceiling, most int64
 	cost          int64 // is added to the backlog; negative gives back
 	need          int64 // must have room; the cost, unless that may leave a debt
@@ -57,11 +58,11 @@ func chargesOf(limits []policy.StoreLimit, n int) ([]charge, error) {
 	return charges, nil
 }
 
-// waiting lets charges queue for what comes back within all, of which this one
-// waits for at most its own time.
-func (c charge) waiting(own, all time.Duration) charge {
-	c.ceiling = min(c.full+all.Microseconds(), longest)
-	c.most = min(c.full+own.Microseconds(), c.ceiling)
+// waiting lets charges queue, and this one for at most so long. The ceiling knows
+// nothing of that: who is in a hurry must not cut the line short for the others.
+func (c charge) waiting(most time.Duration) charge {
+	c.ceiling = longest
+	c.most = min(c.full+most.Microseconds(), c.ceiling)
 	return c
 }
 
@@ -79,8 +80,11 @@ func (c charge) share(parts int) charge {
 	return c
 }
 
-// admits reports whether there is room on top of a backlog.
-func (c charge) admits(backlog int64) bool { return !c.never && backlog+c.need <= c.most }
+// admits reports whether there is room on top of a backlog. What adds nothing
+// needs none.
+func (c charge) admits(backlog int64) bool {
+	return !c.never && (c.cost <= 0 || backlog+c.need <= c.most)
+}
 
 // after is the backlog once the charge is taken.
 func (c charge) after(backlog int64) int64 { return max(0, backlog+c.cost) }

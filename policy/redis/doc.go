@@ -20,7 +20,8 @@
 // A key takes one hash, called by the prefix and 22 characters of the key's
 // SHA-256: however long keys are, and whatever is in them, Redis sees neither. In
 // it each limit has a field with the instant at which it is unused again, see
-// [policy.StoreLimit]. The hash is gone a few milliseconds after the last of those
+// [policy.StoreLimit]; that of a Limiter also with the time until then, as it was
+// when that was stored. The hash is gone a few milliseconds after the last of those
 // instants. One script ([Script]) does a check and its charge in one step, by the
 // clock of the Redis server alone. All it touches is that one key, so that a
 // cluster serves as well as a single server. It needs Redis 5, or what speaks its
@@ -29,7 +30,8 @@
 // If the clock of the server steps back, or a replica with another clock takes
 // over, what is stored lies too far ahead. It is then cut to what could have been
 // used, and stored anew, so that nobody is locked out for longer than a full
-// bucket takes to fill. If it leaps ahead, what was used is forgiven. A value that
+// bucket takes to fill; for a Limiter, for longer than its queue was when it was
+// stored. If it leaps ahead, what was used is forgiven. A value that
 // is no number counts as a bucket that was just emptied. A bucket that takes more
 // than 142 years to fill holds as much as comes back in that time.
 //

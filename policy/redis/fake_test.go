@@ -21,6 +21,7 @@ type fakeRedis struct {
 	mu sync.Mutex
 	// Guarded by mu:
 	delay  time.Duration
+	clock  time.Duration // ahead of ours
 	hang   chan struct{} // until it is closed
 	err    error         // what it answers with, if anything
 	fault  error         // what the client says instead of an answer
@@ -31,7 +32,8 @@ type fakeRedis struct {
 	texts  int   // times that it was sent the script
 	keys   []string
 	tats   map[string]int64
-	forget bool // the script, at once
+	highs  map[string]int64 // backlogs of those who may queue, when they were stored
+	forget bool             // the script, at once
 }
 
 func (f *fakeRedis) DialHook(next redis.DialHook) redis.DialHook          { return next }
@@ -83,18 +85,31 @@ func (f *fakeRedis) answer(cmd *redis.Cmd) {
 }
 
 func (f *fakeRedis) take(key string, args []any) []any {
-	now, taken := time.Now().UnixMicro(), int64(1)
+	now, taken := time.Now().Add(f.clock).UnixMicro(), int64(1)
 	reply := []any{taken}
 	for i := 0; i < len(args); i += 5 {
-		backlog := min(max(toInt(args[i+4]), f.tats[key+"/"+args[i].(string)]-now), toInt(args[i+1]))
-		if backlog+toInt(args[i+3]) > toInt(args[i+2]) {
+		field, ceiling, most, cost := key+"/"+args[i].(string), toInt(args[i+1]), toInt(args[i+2]), toInt(args[i+3])
+		high, ok := f.highs[field]
+		if !ok {
+			high = most
+		}
+		backlog := max(0, min(f.tats[field]-now, high, ceiling))
+		backlog = max(backlog, min(toInt(args[i+4]), ceiling))
+		if cost > 0 && backlog+cost > most {
 			taken = 0
 		}
 		reply = append(reply, backlog)
-		f.tats[key+"/"+args[i].(string)] = now + backlog
 	}
-	for i := 0; i < len(args) && taken == 1; i += 5 {
-		f.tats[key+"/"+args[i].(string)] = now + max(0, reply[1+i/5].(int64)+toInt(args[i+3]))
+	for i := 0; i < len(args); i += 5 {
+		field, backlog := key+"/"+args[i].(string), reply[1+i/5].(int64)
+		if taken == 1 {
+			backlog = max(0, backlog+toInt(args[i+3]))
+		}
+		f.tats[field] = now + backlog
+		delete(f.highs, field)
+		if toInt(args[i+1]) > toInt(args[i+2]) {
+			f.highs[field] = backlog
+		}
 	}
 	reply[0] = taken
 	return reply
@@ -124,7 +139,7 @@ func (f *fakeRedis) tripped() int {
 // newFake returns a server that knows the script.
 func newFake(t *testing.T) (*fakeRedis, redislimit.Client) {
 	t.Helper()
-	f := &fakeRedis{tats: map[string]int64{}, knows: true}
+	f := &fakeRedis{tats: map[string]int64{}, highs: map[string]int64{}, knows: true}
 	client := redis.NewClient(&redis.Options{Addr: "192.0.2.1:6379"})
 	client.AddHook(f)
 	t.Cleanup(func() { client.Close() })

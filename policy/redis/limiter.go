@@ -82,7 +82,7 @@ func NewLimiter(store *Store, name string, cfg policy.RateLimiterConfig, opts ..
 // [policy.ErrSaturated]. The permit has nothing to give back.
 func (l *Limiter) Admit(ctx context.Context) (policy.Permit, error) {
 	key := l.keyOf(ctx)
-	a, err := l.store.ask(ctx, key, []charge{l.charge.waiting(l.longestWait(ctx), l.maxWait)})
+	a, err := l.store.ask(ctx, key, []charge{l.charge.waiting(l.longestWait(ctx))})
 	switch {
 	case err == nil:
 		return policy.Permit{}, l.pass(ctx, key, a)

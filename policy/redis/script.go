@@ -12,7 +12,10 @@ import (
 // to know. Its key is that of a hash, its arguments are five for each limit: name,
 // and in microseconds the ceiling of the backlog, up to where it may grow, what is
 // to be added, and what it is at least, by what was taken without Redis. It answers
-// 1 if that was added and 0 if not, and the backlog of each limit before.
+// 1 if that was added and 0 if not, and the backlog of each limit before. Where the
+// ceiling is above what this caller may use, for others may wait for longer, the
+// backlog is stored too, after a slash: it only shrinks until it is stored again,
+// unless the clock steps back.
 //
 //nolint:dupword // so does Lua end its blocks
 const Script = `
@@ -30,17 +33,19 @@ for i = 1, #names do
   local cost, least = tonumber(ARGV[5 * i - 1]), tonumber(ARGV[5 * i])
   local backlog = 0
   if tats[i] then
-    local tat = tonumber(tats[i])
-    backlog = tat and math.ceil(tat - now) or ceiling + 1
-    if not (backlog <= ceiling) then -- the clock stepped back, or it is no number
-      backlog, moved = ceiling, true
+    local tat, high = string.match(tats[i], '^([^/]+)/(%d+)$')
+    tat = tonumber(tat or tats[i])
+    high = math.min(tat and tonumber(high) or most, ceiling)
+    backlog = tat and math.ceil(tat - now) or high + 1
+    if not (backlog <= high) then -- the clock stepped back, or it is no number
+      backlog, moved = high, true
     end
     backlog = math.max(backlog, 0)
   end
   if backlog < least then
     backlog, moved = math.min(least, ceiling), true
   end
-  if backlog + cost > most then taken = 0 end
+  if cost > 0 and backlog + cost > most then taken = 0 end
   if cost ~= 0 then spent = true end
   backlogs[i], costs[i] = backlog, cost
 end
@@ -50,7 +55,11 @@ if moved or spent and taken == 1 then
     local backlog = backlogs[i]
     if taken == 1 then backlog = math.max(backlog + costs[i], 0) end
     longest = math.max(longest, backlog)
-    fields[2 * i - 1], fields[2 * i] = names[i], string.format('%.0f', now + backlog)
+    local stored = string.format('%.0f', now + backlog)
+    if tonumber(ARGV[5 * i - 3]) > tonumber(ARGV[5 * i - 2]) then
+      stored = stored .. string.format('/%.0f', backlog)
+    end
+    fields[2 * i - 1], fields[2 * i] = names[i], stored
   end
   redis.call('HSET', KEYS[1], unpack(fields))
   local ttl = math.ceil(longest / 1000) + 1

@@ -152,7 +152,7 @@ func (s *Store) askRedis(ctx context.Context, id string, charges []charge) (answ
 	return c.answer, c.err
 }
 
-// giveBack returns what was taken, at leisure.
+// giveBack returns what was taken, at leisure, however many have queued since.
 func (s *Store) giveBack(ctx context.Context, key string, a answer) {
 	charges := make([]charge, len(a.charges))
 	for i, c := range a.charges {

@@ -1,0 +1,102 @@
+package redislimit_test
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/magnetar-go/magnetar/policy"
+	redislimit "github.com/magnetar-go/magnetar/policy/redis"
+)
+
+// Whoever does not wait leaves the line of those who do as it is.
+func TestLimitersOfDifferentPatienceShareTheLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, client := newFake(t)
+		patient := newLimiter(t, newStore(t, client, redislimit.Config{}), policy.RateLimiterConfig{Limit: 10})
+		hasty := newLimiter(t, newStore(t, client, redislimit.Config{}), policy.RateLimiterConfig{Limit: 10, MaxWait: -1})
+		var passed atomic.Int64
+		var wg sync.WaitGroup
+		ctx, cancel := context.WithCancel(t.Context())
+		for range 300 {
+			wg.Go(func() {
+				if _, err := patient.Admit(ctx); err == nil {
+					passed.Add(1)
+				}
+			})
+		}
+		for range 3000 { // 3 s
+			if _, err := hasty.Admit(ctx); err == nil {
+				passed.Add(1)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		require.LessOrEqual(t, passed.Load(), int64(10+3*10))
+		require.GreaterOrEqual(t, passed.Load(), int64(10+3*10-1))
+		cancel()
+		wg.Wait()
+	})
+}
+
+// An hour back, and the line is as long as it was: nobody waits for the hour.
+func TestClockThatStepsBackLeavesTheLineAsItWas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, client := newFake(t)
+		l := newLimiter(t, newStore(t, client, redislimit.Config{}), policy.RateLimiterConfig{Limit: 1})
+		for range 3 {
+			_, err := l.Admit(t.Context())
+			require.NoError(t, err)
+		}
+		f.set(func() { f.clock = -time.Hour })
+		began := time.Now()
+		_, err := l.Admit(t.Context())
+		require.NoError(t, err)
+		require.LessOrEqual(t, time.Since(began), 3*time.Second)
+	})
+}
+
+// However many have queued since, and whatever they may wait.
+func TestTurnsAreGivenBackFromAnywhereInTheLine(t *testing.T) {
+	for _, down := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			f, client := newFake(t)
+			if down {
+				f.err = answeredError("LOADING")
+			}
+			s := newStore(t, client, redislimit.Config{OnFailure: redislimit.Local, Replicas: 1})
+			l := newLimiter(t, s, policy.RateLimiterConfig{Limit: 1})
+			_, err := l.Admit(t.Context())
+			require.NoError(t, err)
+			hurry, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			gone, leave := context.WithCancel(hurry)
+			var wg sync.WaitGroup
+			for range 4 { // their turns are within the 5 s
+				wg.Go(func() {
+					_, err := l.Admit(gone)
+					require.ErrorIs(t, err, context.Canceled)
+				})
+			}
+			synctest.Wait()
+			for range 10 {
+				wg.Go(func() {
+					_, err := l.Admit(t.Context())
+					require.NoError(t, err)
+				})
+			}
+			synctest.Wait()
+			leave()
+			synctest.Wait()
+			began := time.Now()
+			_, err = l.Admit(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, 11*time.Second, time.Since(began))
+			wg.Wait()
+		})
+	}
+}
