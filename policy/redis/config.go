@@ -24,8 +24,11 @@ type Config struct {
 	// Prefix is what the names of the keys begin with, up to 128 bytes: services
 	// with the same prefix share what they count. Default: "magnetar:".
 	Prefix string `json:"prefix,omitempty" yaml:"prefix,omitempty"`
-	// Timeout is how long a call waits for Redis. A quota of the middleware waits
-	// no longer than 250ms, so it should be less. Default: 100ms.
+	// Timeout is how long a call waits for Redis, and after which the breaker counts
+	// a failure. A call whose context has a deadline waits no longer than until a
+	// tenth before it, at most 10ms; then OnFailure applies as well, but the breaker
+	// counts nothing before Timeout. A quota of the middleware waits no longer than
+	// 250ms, so it should be less. Default: 100ms.
 	Timeout time.Duration `json:"timeout,omitempty" yaml:"timeout,omitempty"`
 	// OnFailure is what becomes of calls while Redis does not answer: "open",
 	// "closed" or "local". Default: "open".

@@ -49,8 +49,8 @@
 //
 // # Without Redis
 //
-// A call waits for an answer no longer than [Config.Timeout]. Then a circuit
-// breaker opens, those who wait are told at once, and those who come later do not
+// A call waits for an answer no longer than [Config.Timeout], or until shortly
+// before the deadline of its context. After the timeout a circuit breaker opens, those who wait are told at once, and those who come later do not
 // wait. While it is open, calls that ask let a probe be sent now and then, of
 // which none of them waits for the end. What becomes of the calls says
 // [Config.OnFailure]:

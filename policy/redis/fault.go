@@ -28,11 +28,12 @@ func (f *fault) Error() string { return "redis: " + f.says }
 func (f *fault) Unwrap() error { return f.cause }
 
 // Timeout is what net.Error asks.
-func (f *fault) Timeout() bool { return f == errTimeout }
+func (f *fault) Timeout() bool { return f == errTimeout || f == errDeadline }
 
 var (
-	errTimeout = &fault{says: "no answer in time", verdict: policy.Failure}
-	errReply   = &fault{says: "an answer that our script does not give", verdict: policy.Failure}
+	errTimeout  = &fault{says: "no answer in time", verdict: policy.Failure}
+	errDeadline = &fault{says: "no answer before the caller's deadline", cause: context.DeadlineExceeded}
+	errReply    = &fault{says: "an answer that our script does not give", verdict: policy.Failure}
 )
 
 // answers are the errors that Redis answers with, by their first word.

@@ -77,9 +77,9 @@ func NewLimiter(store *Store, name string, cfg policy.RateLimiterConfig, opts ..
 // Admit takes a turn, waiting for it if need be. When it would come later than
 // MaxWait or the deadline of ctx, Admit returns at once an [*policy.Error] matching
 // [policy.ErrRateLimitExceeded] whose RetryAfter is the wait it would have been.
-// When ctx ends, it returns the cause. While Redis does not answer, Admit does as
-// the store's [Config.OnFailure] says; a refusal then matches
-// [policy.ErrSaturated]. The permit has nothing to give back.
+// When ctx ends, it returns the cause. While Redis does not answer, or not until
+// shortly before the deadline of ctx, Admit does as the store's [Config.OnFailure]
+// says; a refusal then matches [policy.ErrSaturated]. The permit has nothing to give back.
 func (l *Limiter) Admit(ctx context.Context) (policy.Permit, error) {
 	key := l.keyOf(ctx)
 	a, err := l.store.ask(ctx, key, []charge{l.charge.waiting(l.longestWait(ctx))})

@@ -58,8 +58,9 @@ func NewStore(client Client, cfg Config, opts ...Option) (*Store, error) {
 
 // Take takes n units, as [policy.Store] says; a negative n counts as zero. While
 // Redis does not answer, [Config.OnFailure] says what it returns. Limits that are
-// not positive are an error that is marked [policy.Permanent]. When ctx ends, Take
-// returns its cause.
+// not positive are an error that is marked [policy.Permanent]. When ctx is
+// canceled, Take returns its cause. A deadline of ctx shortens the timeout: Take is
+// done a tenth of the time before it, at most 10ms, as if Redis did not answer.
 func (s *Store) Take(ctx context.Context, key string, n int, limits []policy.StoreLimit) ([]policy.StoreLevel, error) {
 	charges, err := chargesOf(limits, n)
 	if err != nil || len(charges) == 0 {
@@ -105,7 +106,7 @@ func (s *Store) ask(ctx context.Context, key string, charges []charge) (answer, 
 			s.local.note(id, a)
 		}
 		return a, nil
-	case ctx.Err() != nil:
+	case errors.Is(ctx.Err(), context.Canceled):
 		return answer{}, context.Cause(ctx)
 	}
 	s.without.Add(1)
@@ -132,7 +133,8 @@ func (s *Store) askRedis(ctx context.Context, id string, charges []charge) (answ
 	}
 	c := newCall(ctx, id, charges)
 	s.line.add(c)
-	timer := time.NewTimer(s.cfg.Timeout)
+	patience, late := s.patience(ctx)
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	var err error
 	select {
@@ -141,15 +143,30 @@ func (s *Store) askRedis(ctx context.Context, id string, charges []charge) (answ
 	case <-opened:
 		err = s.lastFault()
 	case <-timer.C:
-		err = errTimeout
+		err = late
 	case <-ctx.Done():
-		err = context.Cause(ctx)
+		err = late
 	}
 	if c.leave() {
 		return answer{}, err
 	}
 	<-c.settled
 	return c.answer, c.err
+}
+
+// patience is how long a call waits, and what it says then. The deadline of its
+// caller is no end of its own: to fail closed must not depend on who has set the
+// shorter time. It says nothing about Redis, though; the trip that goes on does.
+func (s *Store) patience(ctx context.Context) (time.Duration, error) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return s.cfg.Timeout, errTimeout
+	}
+	left := max(0, time.Until(deadline))
+	if left -= min(left/10, 10*time.Millisecond); left < s.cfg.Timeout {
+		return left, errDeadline
+	}
+	return s.cfg.Timeout, errTimeout
 }
 
 // giveBack returns what was taken, at leisure, however many have queued since.
