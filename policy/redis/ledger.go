@@ -40,18 +40,19 @@ func newLedger(parts int) *ledger {
 // take takes this process's share of charges.
 func (l *ledger) take(id string, charges []charge) answer { return l.settle(id, l.shares(charges)) }
 
-// note keeps in mind what Redis has said, so that nobody begins anew when it is
-// away.
-func (l *ledger) note(id string, a answer) {
+// note keeps in mind what Redis has said to who told it of debt, so that nobody
+// begins anew when it is away.
+func (l *ledger) note(id string, a answer, debt uint64) {
 	now := l.now()
-	l.find(id, now).note(now, a, l.shares(a.charges))
+	l.find(id, now).note(now, a, l.shares(a.charges), debt)
 }
 
-// owing is charges with what Redis has yet to learn of.
-func (l *ledger) owing(id string, charges []charge) []charge {
+// owing is charges with what Redis has yet to learn of, and which debt that is;
+// zero for none.
+func (l *ledger) owing(id string, charges []charge) ([]charge, uint64) {
 	t, ok := l.keys.Lookup(id)
-	if !ok || !t.owes.CompareAndSwap(true, false) {
-		return charges
+	if !ok || !t.owes.Load() {
+		return charges, 0
 	}
 	return t.owing(l.now(), charges)
 }
@@ -89,17 +90,19 @@ func (l *ledger) now() int64 { return time.Since(l.start).Microseconds() }
 // tally is what a key has used of its limits.
 type tally struct {
 	full atomic.Int64 // when all of it has come back
-	owes atomic.Bool  // Redis has to learn of it
+	owes atomic.Bool  // Redis has to learn of it; set under mu
 
 	mu sync.Mutex
 	// Guarded by mu:
 	names []string
 	tats  []int64
+	debt  uint64 // the latest
 }
 
 func (t *tally) take(now int64, charges []charge) answer {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.debt++
 	t.owes.Store(true)
 	a := answer{charges: charges, backlogs: make([]int64, len(charges)), local: true}
 	for i, c := range charges {
@@ -116,8 +119,9 @@ func (t *tally) take(now int64, charges []charge) answer {
 }
 
 // owing is charges to a whole that is as empty as this share of it. The other
-// processes will say the same of theirs.
-func (t *tally) owing(now int64, charges []charge) []charge {
+// processes will say the same of theirs. All who ask say so until one of them has
+// an answer: it is no more for being said twice, and some may never get there.
+func (t *tally) owing(now int64, charges []charge) ([]charge, uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	charges = slices.Clone(charges) // they may be the limiter's
@@ -125,20 +129,27 @@ func (t *tally) owing(now int64, charges []charge) []charge {
 		c := &charges[i]
 		c.least = min(max(0, t.tats[t.place(c.name)]-now), c.ceiling)
 	}
-	return charges
+	return charges, t.debt
 }
 
-// note takes over how the limits stand. A share of a bucket is as empty as the
-// whole, and takes as long to fill.
-func (t *tally) note(now int64, a answer, shares []charge) {
+// note takes over how the limits stand, in addition to a debt that Redis knows
+// nothing of. A share of a bucket is as empty as the whole, and takes as long to
+// fill.
+func (t *tally) note(now int64, a answer, shares []charge, debt uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	owes := t.owes.Load() && debt != t.debt
+	t.owes.Store(owes)
 	for i, c := range a.charges {
 		backlog := a.backlogs[i]
 		if a.taken {
 			backlog = c.after(backlog)
 		}
-		t.tats[t.place(c.name)] = now + min(backlog, shares[i].most)
+		p, tat := t.place(c.name), now+min(backlog, shares[i].most)
+		if owes {
+			tat = max(tat, t.tats[p])
+		}
+		t.tats[p] = tat
 	}
 	t.full.Store(slices.Max(t.tats))
 }

@@ -102,9 +102,6 @@ func (s *Store) ask(ctx context.Context, key string, charges []charge) (answer, 
 	a, err := s.askRedis(ctx, id, charges)
 	switch {
 	case err == nil:
-		if s.local != nil {
-			s.local.note(id, a)
-		}
 		return a, nil
 	case errors.Is(ctx.Err(), context.Canceled):
 		return answer{}, context.Cause(ctx)
@@ -128,10 +125,20 @@ func (s *Store) askRedis(ctx context.Context, id string, charges []charge) (answ
 		s.probe(ctx)
 		return answer{}, s.lastFault()
 	}
-	if s.local != nil {
-		charges = s.local.owing(id, charges)
+	if s.local == nil {
+		return s.await(newCall(ctx, id, charges), opened)
 	}
-	c := newCall(ctx, id, charges)
+	charges, debt := s.local.owing(id, charges)
+	a, err := s.await(newCall(ctx, id, charges), opened)
+	if err == nil {
+		s.local.note(id, a, debt)
+	}
+	return a, err
+}
+
+// await lets a call go, and waits for its end, or for what ends the waiting.
+func (s *Store) await(c *call, opened <-chan struct{}) (answer, error) {
+	ctx := c.ctx
 	s.line.add(c)
 	patience, late := s.patience(ctx)
 	timer := time.NewTimer(patience)
