@@ -10,26 +10,9 @@ import (
 func (s *Store) newBreaker() *policy.CircuitBreaker {
 	opts := []policy.Option{policy.WithKey(s.options.name)}
 	if s.options.observer != nil {
-		opts = append(opts, policy.WithObserver(transitions{s.options.observer}))
+		opts = append(opts, policy.WithObserver(&transitions{options: s.options}))
 	}
 	return policy.NewCircuitBreaker(*s.cfg.Breaker, opts...)
-}
-
-// transitions leaves out that the breaker admits or refuses a trip: what becomes
-// of the calls is told elsewhere.
-type transitions struct{ policy.Observer }
-
-func (t transitions) Observe(ctx context.Context, d policy.Decision) {
-	switch d.Action {
-	case policy.ActionOpen, policy.ActionHalfOpen, policy.ActionClose:
-		t.Observer.Observe(ctx, d)
-	default:
-	}
-}
-
-func (t transitions) Enabled(ctx context.Context) bool {
-	e, ok := t.Observer.(policy.Enabler)
-	return !ok || e.Enabled(ctx)
 }
 
 // probed is a limit that nobody else has, and that always admits.

@@ -43,6 +43,7 @@ func TestBlackHoleCostsTheTimeoutOnce(t *testing.T) {
 				require.Zero(t, time.Since(began))
 				require.Equal(t, policy.Open, s.Stats().State)
 				require.EqualValues(t, 1100, s.Stats().Without)
+				synctest.Wait()
 				require.Contains(t, told.words(), "breaker open failures_in_a_row")
 				close(hole)
 				time.Sleep(time.Minute)
@@ -315,5 +316,6 @@ func TestBreakerIsShownUnderTheNameOfTheStore(t *testing.T) {
 	_, err := s.Take(t.Context(), "alice", 1, perSecond(10))
 	require.Error(t, err)
 	require.Equal(t, "open", w.status(t).State)
+	require.Eventually(t, func() bool { return len(w.words()) > 0 }, 10*time.Second, time.Millisecond)
 	require.Equal(t, "limits", w.told[0].Key)
 }

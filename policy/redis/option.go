@@ -16,7 +16,9 @@ type optionFunc func(*options)
 func (f optionFunc) apply(o *options) { f(o) }
 
 // WithObserver tells o every decision, and shows how the store or the limiter
-// stands to what of it is a [policy.Watcher]. Default: nobody.
+// stands to what of it is a [policy.Watcher]. The transitions of a store's breaker
+// are told in their order by a goroutine of their own, shortly after them and with
+// no caller waiting; if o panics there, that is dropped. Default: nobody.
 func WithObserver(o policy.Observer) Option {
 	return optionFunc(func(opts *options) { opts.observer = o })
 }
@@ -52,10 +54,7 @@ func newOptions(opts []Option) options {
 
 // tell hands d to the observer if that looks.
 func (o *options) tell(ctx context.Context, d policy.Decision) {
-	if o.observer == nil {
-		return
-	}
-	if e, ok := o.observer.(policy.Enabler); ok && !e.Enabled(ctx) {
+	if !o.wants(ctx) {
 		return
 	}
 	d.Policy = policy.PolicyRateLimit
@@ -63,4 +62,12 @@ func (o *options) tell(ctx context.Context, d policy.Decision) {
 		d.Began = time.Now()
 	}
 	o.observer.Observe(ctx, d)
+}
+
+func (o *options) wants(ctx context.Context) bool {
+	if o.observer == nil {
+		return false
+	}
+	e, ok := o.observer.(policy.Enabler)
+	return !ok || e.Enabled(ctx)
 }

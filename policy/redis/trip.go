@@ -57,7 +57,7 @@ func (s *Store) travel(t *trip) {
 }
 
 // arrive hands out the results, and tells the breaker. Whoever has no answer
-// learns it after the breaker.
+// learns it after the breaker, but before the observer of that.
 func (s *Store) arrive(t *trip, results []result) {
 	if !t.over.CompareAndSwap(false, true) {
 		return
