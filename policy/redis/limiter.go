@@ -41,9 +41,15 @@ var (
 )
 
 // NewLimiter returns a limiter of cfg, that counts in store. Limiters of the same
-// name share the limit, and must be of the same cfg, but for MaxWait. Turns are
-// told apart to the microsecond: a limit above a million a second is one of a
-// million. The error says all that is wrong with store, name and cfg.
+// name share the limit, and must be of the same cfg, but for MaxWait.
+//
+// Turns are a whole number of microseconds apart, rounded up, so that the rate is at
+// most the limit and may be well below it where that is high: of 3,000 a second
+// 2,994 are left, of 300,000 a second 250,000, of 700,000 a second 500,000, and of
+// any limit above a million a second a million. Where the limit divides a million
+// evenly, nothing is lost.
+//
+// The error says all that is wrong with store, name and cfg.
 func NewLimiter(store *Store, name string, cfg policy.RateLimiterConfig, opts ...Option) (*Limiter, error) {
 	var f policy.Faults
 	if store == nil {

@@ -142,6 +142,24 @@ func TestSmoothLimiterLetsNothingPassAtOnce(t *testing.T) {
 	})
 }
 
+// What the documentation says of turns that are no whole number of microseconds.
+func TestTurnsAreWholeMicrosecondsApart(t *testing.T) {
+	for limit, left := range map[int]int{
+		100: 100, 3000: 2994, 125_000: 125_000, 300_000: 250_000, 700_000: 500_000, 1_000_000: 1_000_000, 5_000_000: 1_000_000,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			_, client := newFake(t)
+			l := newLimiter(t, newStore(t, client, redislimit.Config{}), policy.RateLimiterConfig{Limit: limit, Pacing: policy.PacingSmooth})
+			began := time.Now()
+			for range 11 {
+				_, err := l.Admit(t.Context())
+				require.NoError(t, err)
+			}
+			require.Equalf(t, left, int(10*time.Second/time.Since(began)), "%d", limit)
+		})
+	}
+}
+
 func TestLimiterCountsEachKeyOfTheContext(t *testing.T) {
 	_, client := newFake(t)
 	l := newLimiter(t, newStore(t, client, redislimit.Config{}), policy.RateLimiterConfig{Limit: 1, Per: time.Hour, MaxWait: -1})
