@@ -67,8 +67,9 @@ func startProcess(ctx context.Context, self, text string) (*process, error) {
 	return &process{cmd: cmd, ask: ask, reports: json.NewDecoder(out)}, cmd.Start()
 }
 
-// phase lets the fleet work for as long as ph lasts, and adds up its reports.
-func (f fleet) phase(ctx context.Context, ph phase) (row, error) {
+// phase lets the fleet work for as long as ph lasts, and adds up its reports. The
+// processes count from their last report on, which they were asked for at since.
+func (f fleet) phase(ctx context.Context, ph phase, since time.Time) (row, error) {
 	r := row{name: ph.name}
 	began := time.Now()
 	if err := f.each(func(w *process) error { return w.say("go") }); err != nil {
@@ -77,16 +78,19 @@ func (f fleet) phase(ctx context.Context, ph phase) (row, error) {
 	if !demo.Sleep(ctx, ph.lasts) {
 		return r, context.Cause(ctx)
 	}
+	r.asked = time.Now()
+	r.took = r.asked.Sub(began)
 	if err := f.each(func(w *process) error { return w.say("report") }); err != nil {
 		return r, err
 	}
-	r.took = time.Since(began)
-	return r, f.each(func(w *process) error {
+	err := f.each(func(w *process) error {
 		var one report
 		err := w.reports.Decode(&one)
 		r.add(one)
 		return err
 	})
+	r.counted = time.Since(since)
+	return r, err
 }
 
 func (f fleet) each(do func(*process) error) error {

@@ -98,17 +98,18 @@ func (p plan) run(ctx context.Context, w io.Writer) (rows []row, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.stop()) }()
+	since := time.Now()
 	for _, ph := range p.phases {
 		if ph.redis != 0 {
 			if err := server.signal(ph.redis); err != nil {
 				return nil, err
 			}
 		}
-		r, err := f.phase(ctx, ph)
+		r, err := f.phase(ctx, ph, since)
 		if err != nil {
 			return nil, err
 		}
-		rows = append(rows, r)
+		rows, since = append(rows, r), r.asked
 		if _, err := fmt.Fprintf(w, "%s: %v\n", ph.name, r.took.Round(100*time.Millisecond)); err != nil {
 			return nil, err
 		}

@@ -15,7 +15,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/magnetar-go/magnetar/examples/internal/daemon"
-	"github.com/magnetar-go/magnetar/examples/internal/demo"
 )
 
 // TestMain is also a process of the fleet.
@@ -52,22 +51,23 @@ func TestFleetAdmitsItsLimitTogether(t *testing.T) {
 	rows, err := p.run(t.Context(), &out)
 	require.NoError(t, err)
 	t.Log(table(p, rows))
-	limit := func(r row) float64 { return float64(p.limit) * r.took.Seconds() }
+	limit := func(took time.Duration) float64 { return float64(p.limit) * took.Seconds() }
+	most := func(r row) float64 { return limit(r.counted) + float64(p.limit) + 1 } // a full bucket, and the grain of clocks
 
 	shared, hole, again := rows[0], rows[2], rows[4]
 	require.Zero(t, shared.without)
-	require.LessOrEqual(t, float64(shared.admitted), limit(shared)+float64(p.limit))
-	require.GreaterOrEqual(t, float64(shared.admitted), 0.97*limit(shared)+float64(p.limit))
+	require.LessOrEqual(t, float64(shared.admitted), most(shared))
+	require.GreaterOrEqual(t, float64(shared.admitted), 0.9*limit(shared.took)+float64(p.limit))
 
-	require.EqualValues(t, hole.admitted+hole.refused, hole.without, "nobody asks Redis")
-	require.LessOrEqual(t, float64(hole.admitted), limit(hole)+float64(p.limit))
-	require.GreaterOrEqual(t, float64(hole.admitted), 0.9*limit(hole))
-	require.Less(t, demo.Percentile(hole.times, 99), p.timeout/4, "nobody waits for the timeout; the figure is in the table")
+	require.Equal(t, hole.admitted+hole.refused, hole.without, "nobody asks Redis")
+	require.LessOrEqual(t, float64(hole.admitted), most(hole))
+	require.GreaterOrEqual(t, float64(hole.admitted), 0.9*limit(hole.took))
 	require.Less(t, rows[1].most(), p.timeout+p.timeout/2, "nobody waits for it twice")
 
 	require.Equal(t, map[string]int{"closed": p.processes}, again.breakers)
 	require.Zero(t, again.without)
-	require.GreaterOrEqual(t, float64(again.admitted), 0.9*limit(again))
+	require.LessOrEqual(t, float64(again.admitted), most(again))
+	require.GreaterOrEqual(t, float64(again.admitted), 0.9*limit(again.took))
 }
 
 func TestProgramSaysWhatToInstall(t *testing.T) {

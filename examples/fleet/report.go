@@ -12,9 +12,11 @@ import (
 // row is what came of one phase, of all processes.
 type row struct {
 	name              string
-	took              time.Duration
+	took              time.Duration // until asked: no process has counted for less
+	asked             time.Time     // for the reports
+	counted           time.Duration // no process has for more
 	admitted, refused int
-	without           uint64
+	without           int
 	breakers          map[string]int // processes, by the state of their breaker at the end
 	times             []time.Duration
 }

@@ -27,7 +27,7 @@ type task struct {
 type report struct {
 	Admitted int             `json:"admitted"`
 	Refused  int             `json:"refused"`
-	Without  uint64          `json:"without"` // calls that went on without Redis
+	Without  int             `json:"without"` // calls that went on without Redis
 	Breaker  string          `json:"breaker"`
 	Times    []time.Duration `json:"times"`
 }
@@ -39,17 +39,15 @@ type worker struct {
 	every   time.Duration
 	calls   sync.WaitGroup
 
-	mu sync.Mutex
-	// Guarded by mu:
-	now     report
-	without uint64 // at the last report
+	mu  sync.Mutex
+	now report // guarded by mu; without the breaker
 }
 
 // newWorker shows how a process comes to a limit that it shares.
 func newWorker(t task, client *redis.Client) (*worker, error) {
 	store, err := redislimit.NewStore(client, redislimit.Config{
 		Timeout: t.Timeout, OnFailure: redislimit.Local, Replicas: t.Replicas,
-	})
+	}, redislimit.WithObserver(policy.ObserverFunc(markBypass)))
 	if err != nil {
 		return nil, err
 	}
@@ -105,12 +103,29 @@ func (w *worker) run(ctx context.Context) {
 	}
 }
 
+// bypass is, in a call's context, whether it went on without Redis.
+type bypass struct{}
+
+func markBypass(ctx context.Context, d policy.Decision) {
+	if d.Action != policy.ActionBypass || d.Reason != policy.ReasonStore {
+		return
+	}
+	if without, ok := ctx.Value(bypass{}).(*bool); ok {
+		*without = true
+	}
+}
+
 func (w *worker) call(ctx context.Context) {
+	var without bool
+	ctx = context.WithValue(ctx, bypass{}, &without)
 	began := time.Now()
 	_, err := w.limiter.Admit(ctx)
 	took := time.Since(began)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if without {
+		w.now.Without++
+	}
 	w.now.Times = append(w.now.Times, took)
 	if err == nil {
 		w.now.Admitted++
@@ -120,11 +135,10 @@ func (w *worker) call(ctx context.Context) {
 }
 
 func (w *worker) report() report {
-	s := w.store.Stats()
+	state := w.store.Stats().State.String()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	r := w.now
-	r.Without, r.Breaker = s.Without-w.without, s.State.String()
-	w.now, w.without = report{}, s.Without
+	r.Breaker, w.now = state, report{}
 	return r
 }
