@@ -58,22 +58,26 @@ func TestFaultsOfARealServerAreErrorsAndEnd(t *testing.T) {
 	} {
 		t.Run(fault.name, func(t *testing.T) {
 			for _, mode := range []redislimit.OnFailure{redislimit.Open, redislimit.Closed, redislimit.Local} {
-				s := newStore(t, clientOf(t, d.Address()), redislimit.Config{OnFailure: mode, Replicas: 1, Prefix: fault.name + string(mode)})
-				require.True(t, take(t, s, 1, limitOf(2, day))[0].Admitted)
+				var c toll
+				s := newStore(t, countedClient(t, d.Address(), &c), redislimit.Config{OnFailure: mode, Replicas: 1, Prefix: fault.name + string(mode)})
+				c.call(take(t, s, 1, limitOf(2, day))[0].Admitted)
 				do(t, admin, fault.begin...)
 				levels, err := s.Take(t.Context(), "alice", 1, limitOf(2, day))
 				do(t, admin, fault.end...)
+				c.call(promised(mode, err))
 				if mode == redislimit.Local {
 					require.NoError(t, err)
 					require.Equal(t, 0, levels[0].Remaining, "it knows of the first")
-					continue
+				} else {
+					require.ErrorContains(t, err, fault.says)
+					require.NotContains(t, err.Error(), "127.0.0.1")
+					require.Equal(t, mode == redislimit.Closed, policy.Refused(err))
+					eventually(t, s)
+					c.call(take(t, s, 1, limitOf(2, day))[0].Admitted)
 				}
-				require.ErrorContains(t, err, fault.says)
-				require.NotContains(t, err.Error(), "127.0.0.1")
-				require.Equal(t, mode == redislimit.Closed, policy.Refused(err))
 				eventually(t, s)
-				require.True(t, take(t, s, 1, limitOf(2, day))[0].Admitted)
-				require.False(t, take(t, s, 1, limitOf(2, day))[0].Admitted)
+				c.call(!take(t, s, 1, limitOf(2, day))[0].Admitted)
+				c.survived(t, fault.name+", "+string(mode))
 			}
 		})
 	}
@@ -93,11 +97,16 @@ func TestServerThatWantsAPassword(t *testing.T) {
 func TestServerThatForgetsTheScriptIsTold(t *testing.T) {
 	d := startServer(t)
 	c := clientOf(t, d.Address())
-	s := newStore(t, c, redislimit.Config{OnFailure: redislimit.Closed})
+	var cost toll
+	s := newStore(t, countedClient(t, d.Address(), &cost), redislimit.Config{OnFailure: redislimit.Closed})
 	for i := range 5 {
-		require.Equal(t, 4-i, take(t, s, 1, limitOf(5, day))[0].Remaining)
+		level := take(t, s, 1, limitOf(5, day))[0]
+		require.Equal(t, 4-i, level.Remaining)
+		cost.call(level.Admitted)
 		do(t, c, "SCRIPT", "FLUSH")
 	}
+	require.EqualValues(t, 4, cost.repeated.Load())
+	cost.survived(t, "without the script")
 }
 
 // The value of somebody else concerns that key alone.
@@ -123,12 +132,19 @@ func TestServerThatIsLoading(t *testing.T) {
 	do(t, c, "SAVE")
 	d.Kill()
 	d.Start(arguments(d, "--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024")...) // 2 s
-	s := newStore(t, clientOf(t, d.Address()), redislimit.Config{OnFailure: redislimit.Closed})
+	var cost toll
+	loading := clientOf(t, d.Address())
+	loading.AddHook(&cost)
+	s := newStore(t, loading, redislimit.Config{OnFailure: redislimit.Closed})
 	_, err := s.Take(t.Context(), "alice", 1, limitOf(5, day))
 	require.ErrorContains(t, err, "LOADING: ")
 	require.ErrorIs(t, err, policy.ErrSaturated)
+	cost.call(promised(redislimit.Closed, err))
 	eventually(t, s)
-	require.Equal(t, 4, take(t, s, 1, limitOf(5, day))[0].Remaining)
+	level := take(t, s, 1, limitOf(5, day))[0]
+	require.Equal(t, 4, level.Remaining)
+	cost.call(level.Admitted)
+	cost.survived(t, "loading")
 }
 
 // A black hole, and a server that is gone: one timeout, and then none.
@@ -139,7 +155,8 @@ func TestServerThatIsAwayIsLeftAlone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := startServer(t)
-			s := newStore(t, clientOf(t, d.Address()), redislimit.Config{
+			var cost toll
+			s := newStore(t, countedClient(t, d.Address(), &cost), redislimit.Config{
 				Timeout: 2 * time.Second, OnFailure: redislimit.Local, Replicas: 4,
 			})
 			require.Equal(t, 99, take(t, s, 1, limitOf(100, day))[0].Remaining)
@@ -147,30 +164,30 @@ func TestServerThatIsAwayIsLeftAlone(t *testing.T) {
 			began := time.Now()
 			var wg sync.WaitGroup
 			for range 50 {
-				wg.Go(func() { _, _ = s.Take(t.Context(), "alice", 1, limitOf(100, day)) })
+				wg.Go(func() {
+					_, err := s.Take(t.Context(), "alice", 1, limitOf(100, day))
+					cost.call(promised(redislimit.Local, err))
+				})
 			}
 			wg.Wait()
 			first := time.Since(began)
-			offered, answered := 10_000, 0
-			times, rest := make([]time.Duration, offered), time.Duration(0)
+			times, rest := make([]time.Duration, 10_000), time.Duration(0)
 			for i := range times {
 				began = time.Now()
-				if _, err := s.Take(t.Context(), "alice", 1, limitOf(100, day)); err == nil {
-					answered++
-				}
+				_, err := s.Take(t.Context(), "alice", 1, limitOf(100, day))
 				times[i] = time.Since(began)
 				rest += times[i]
+				cost.call(promised(redislimit.Local, err))
 			}
 			slices.Sort(times)
 			require.Less(t, first, 4*time.Second, "once")
 			require.Less(t, rest, 2*time.Second, "for all of them, not each")
-			require.Equal(t, offered, answered)
 			trips := s.Stats().Trips
 			away.come(d)
 			eventually(t, s)
-			survived(t, "Redis "+name, offered, answered)
+			cost.survived(t, name)
 			t.Logf("%s: the first 50 waited %v, the others %v each, p99 %v; %d trips to Redis",
-				name, first.Round(time.Millisecond), rest/time.Duration(offered), demo.Percentile(times, 99), trips)
+				name, first.Round(time.Millisecond), rest/time.Duration(len(times)), demo.Percentile(times, 99), trips)
 		})
 	}
 }
@@ -214,7 +231,9 @@ func TestReplicaTakesOver(t *testing.T) {
 	defer c.Close()
 	s := newStore(t, c, redislimit.Config{OnFailure: redislimit.Local, Replicas: 1})
 	const burst = 100_000
-	var offered, answered, admitted atomic.Int64
+	var cost toll
+	c.AddHook(&cost)
+	var admitted atomic.Int64
 	load := func() (end func()) {
 		stop := make(chan struct{})
 		var callers sync.WaitGroup
@@ -226,13 +245,10 @@ func TestReplicaTakesOver(t *testing.T) {
 						return
 					case <-time.After(2 * time.Millisecond):
 					}
-					offered.Add(1)
 					levels, err := s.Take(t.Context(), "alice", 1, limitOf(burst, time.Hour))
-					if err == nil {
-						answered.Add(1)
-						if levels[0].Admitted {
-							admitted.Add(1)
-						}
+					cost.call(promised(redislimit.Local, err))
+					if err == nil && levels[0].Admitted {
+						admitted.Add(1)
 					}
 				}
 			})
@@ -256,16 +272,9 @@ func TestReplicaTakesOver(t *testing.T) {
 	require.Eventually(t, func() bool { return admitted.Load() > after }, patience, time.Millisecond)
 	end()
 	require.Equal(t, before, s.Stats().Without)
-	require.Equal(t, offered.Load(), answered.Load(), "lost calls")
-	require.Equal(t, offered.Load(), admitted.Load())
+	require.Equal(t, cost.offered.Load(), admitted.Load())
 	taken := burst - take(t, s, 0, limitOf(burst, time.Hour))[0].Remaining
 	require.InDelta(t, admitted.Load(), taken, 50, "what was taken stays taken, but for what was on its way")
-	survived(t, "Redis failed over", int(offered.Load()), int(answered.Load()))
+	cost.survived(t, "failed over")
 	t.Logf("failover: %d answered without Redis; %d admitted, of which Redis knows %d", before, admitted.Load(), taken)
-}
-
-// survived tells what a fault has cost. A limit is asked once for each call.
-func survived(t *testing.T, fault string, offered, answered int) {
-	t.Helper()
-	t.Logf("fault: %-40s offered %5d  answered %5d  repeated 0  lost %d", fault, offered, answered, offered-answered)
 }

@@ -28,20 +28,25 @@ func TestServersShareAQuota(t *testing.T) {
 	} {
 		t.Run(string(mode), func(t *testing.T) {
 			d := startServer(t)
-			fleet := serversOf(t, d.Address(), mode)
+			var cost toll
+			fleet := serversOf(t, d.Address(), mode, &cost)
 			passed, counted := askAtOnce(fleet)
 			if counted == 400 { // none took too long
 				require.EqualValues(t, 100, passed)
 			}
 			d.Signal(syscall.SIGSTOP)
 			defer d.Signal(syscall.SIGCONT)
+			promised := func(w *httptest.ResponseRecorder) bool {
+				return w.Code == without || mode == redislimit.Local && w.Code == http.StatusOK // of the process's share
+			}
 			for _, h := range fleet {
-				ask(h)
+				cost.call(promised(ask(h)))
 			}
 			began := time.Now()
 			var last *httptest.ResponseRecorder
 			for i := range 400 {
 				last = ask(fleet[i%4])
+				cost.call(promised(last))
 				require.NotContains(t, last.Body.String(), "127.0.0.1")
 				require.NotContains(t, last.Body.String(), "redis")
 				if mode != redislimit.Local {
@@ -50,18 +55,19 @@ func TestServersShareAQuota(t *testing.T) {
 			}
 			t.Logf("%s: 400 answered without Redis, %v each", mode, time.Since(began)/400)
 			require.Equal(t, without, last.Code)
+			cost.survived(t, "black hole of a quota, "+string(mode))
 		})
 	}
 }
 
-func serversOf(t *testing.T, redis string, mode redislimit.OnFailure) (fleet []http.Handler) {
+func serversOf(t *testing.T, redis string, mode redislimit.OnFailure, cost *toll) (fleet []http.Handler) {
 	t.Helper()
 	c := clientOf(t, redis)
 	for range 4 {
-		s := newStore(t, clientOf(t, redis), redislimit.Config{Timeout: 200 * time.Millisecond, OnFailure: mode, Replicas: 4})
+		s := newStore(t, countedClient(t, redis, cost), redislimit.Config{Timeout: 200 * time.Millisecond, OnFailure: mode, Replicas: 4})
 		q, err := shed.NewQuota(policy.RateLimiterConfig{Limit: 100, Per: time.Hour}, shed.ByPeerIP, shed.WithStore(s), shed.WithTelemetry(nil))
 		require.NoError(t, err)
-		eventually(t, s) // it has a connection, and the server has the script
+		eventually(t, s) // it has a connection
 		fleet = append(fleet, q.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
 	}
 	do(t, c, "FLUSHDB")
