@@ -8,11 +8,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"syscall"
 	"time"
@@ -62,57 +59,4 @@ var theRun = plan{
 		{"Redis back", 3 * time.Second, syscall.SIGCONT},
 		{"shared again", 5 * time.Second, 0},
 	},
-}
-
-const introduction = `%d processes share a limit of %d a second (and as much at once) through Redis at %s,
-and each offers %d calls a second. Redis is stopped for a while, as by SIGSTOP.
-
-`
-
-var errNoRedis = errors.New("no redis-server here: apt-get install redis-server")
-
-// run goes through the plan and tells w about it.
-func run(ctx context.Context, w io.Writer, p plan) error {
-	rows, err := p.run(ctx, w)
-	if err != nil {
-		return err
-	}
-	_, err = io.WriteString(w, table(p, rows))
-	return err
-}
-
-func (p plan) run(ctx context.Context, w io.Writer) (rows []row, err error) {
-	if _, err := exec.LookPath(redisServer); err != nil {
-		return nil, errNoRedis
-	}
-	server, err := startRedis(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer server.stop()
-	if _, err := fmt.Fprintf(w, introduction, p.processes, p.limit, server.addr, p.offered); err != nil {
-		return nil, err
-	}
-	f, err := startFleet(ctx, p, server.addr)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, f.stop()) }()
-	since := time.Now()
-	for _, ph := range p.phases {
-		if ph.redis != 0 {
-			if err := server.signal(ph.redis); err != nil {
-				return nil, err
-			}
-		}
-		r, err := f.phase(ctx, ph, since)
-		if err != nil {
-			return nil, err
-		}
-		rows, since = append(rows, r), r.asked
-		if _, err := fmt.Fprintf(w, "%s: %v\n", ph.name, r.took.Round(100*time.Millisecond)); err != nil {
-			return nil, err
-		}
-	}
-	return rows, nil
 }

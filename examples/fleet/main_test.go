@@ -15,7 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/magnetar-go/magnetar/examples/internal/daemon"
 	"github.com/magnetar-go/magnetar/examples/internal/demo"
 )
 
@@ -34,12 +33,9 @@ type silent struct{}
 
 func (silent) Printf(context.Context, string, ...any) {}
 
-var redisProgram = daemon.Program{Name: redisServer, Package: "redis-server"}
-
 // With time enough for a slow machine, no call goes without an answer but for the
 // black hole.
 func TestFleetAdmitsItsLimitTogether(t *testing.T) {
-	redisProgram.Find(t)
 	p := theRun
 	p.timeout = 2 * time.Second
 	p.phases = []phase{
@@ -50,7 +46,7 @@ func TestFleetAdmitsItsLimitTogether(t *testing.T) {
 		{"shared again", 2 * time.Second, 0},
 	}
 	var out bytes.Buffer
-	rows, err := p.run(t.Context(), &out)
+	rows, err := p.run(t.Context(), &out, startRedis(t))
 	require.NoError(t, err)
 	t.Log(table(p, rows))
 	limit := func(took time.Duration) float64 { return float64(p.limit) * took.Seconds() }
@@ -78,7 +74,6 @@ func TestNobodyWaitsForABlackHole(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector takes more time than a call")
 	}
-	redisProgram.Find(t)
 	const slack = 250 * time.Millisecond // less than the timeout, so that nobody waits for it twice
 	p := theRun
 	p.timeout = 500 * time.Millisecond
@@ -89,7 +84,7 @@ func TestNobodyWaitsForABlackHole(t *testing.T) {
 	}
 	var p99, most time.Duration
 	for range 3 {
-		rows, err := p.run(t.Context(), io.Discard)
+		rows, err := p.run(t.Context(), io.Discard, startRedis(t))
 		require.NoError(t, err)
 		p99, most = demo.Percentile(rows[2].times, 99), max(rows[1].most(), rows[2].most())
 		t.Logf("black hole: p99 added to a call %v, most %v of a timeout of %v", p99, most, p.timeout)

@@ -5,7 +5,7 @@ package main
 import (
 	"context"
 	"errors"
-	"strconv"
+	"slices"
 	"testing"
 	"time"
 
@@ -23,17 +23,14 @@ const patience = 20 * time.Second
 // startServer starts a redis-server for a test, with more arguments of its own.
 func startServer(t *testing.T, more ...string) *daemon.Daemon {
 	t.Helper()
-	d := daemon.New(t, redisProgram)
-	d.Start(arguments(d, more...)...)
-	return d
+	return startRedis(t, slices.Concat(testArguments, more)...)
 }
 
 func arguments(d *daemon.Daemon, more ...string) []string {
-	return append([]string{
-		"--port", strconv.Itoa(d.Port), "--bind", "127.0.0.1", "--dir", d.Dir, "--save", "", "--appendonly", "no",
-		"--repl-diskless-sync-delay", "0", "--enable-debug-command", "yes",
-	}, more...)
+	return redisArguments(d, slices.Concat(testArguments, more)...)
 }
+
+var testArguments = []string{"--repl-diskless-sync-delay", "0", "--enable-debug-command", "yes"}
 
 func clientOf(t *testing.T, addr string) *redis.Client {
 	t.Helper()

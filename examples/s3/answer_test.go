@@ -20,7 +20,7 @@ import (
 )
 
 func TestAnswerThatIsCutIsAClearError(t *testing.T) {
-	s := serve(t)
+	s := serve(t, gatewayProgram)
 	for name, c := range map[string]struct {
 		fault fault
 		check func(*testing.T, error)
@@ -50,7 +50,7 @@ func TestAnswerThatIsCutIsAClearError(t *testing.T) {
 }
 
 func TestAnswersThatAreCutOpenTheBreaker(t *testing.T) {
-	s := serve(t)
+	s := serve(t, gatewayProgram)
 	c := s.through(t)
 	require.NoError(t, c.put(t.Context(), "key", mebibyte))
 	s.proxy.play(every(1, method(http.MethodGet), resetBody(mebibyte/2)))
@@ -63,7 +63,7 @@ func TestAnswersThatAreCutOpenTheBreaker(t *testing.T) {
 }
 
 func TestContentThatIsNotWhatWasWrittenIsAnError(t *testing.T) {
-	s := serve(t)
+	s := serve(t, gatewayProgram)
 	c := s.through(t)
 	require.NoError(t, c.put(t.Context(), "key", mebibyte))
 	s.proxy.play(first(1, anything, corrupt))
@@ -79,7 +79,7 @@ func TestContentThatIsNotWhatWasWrittenIsAnError(t *testing.T) {
 }
 
 func TestDownloadThatTakesLongerThanEveryTimeoutIsNotCut(t *testing.T) {
-	s := serve(t)
+	s := serve(t, gatewayProgram)
 	require.NoError(t, s.through(t).putLarge(t.Context(), "key"))
 	chain := store.Chain()
 	chain.Timeouts.Total, chain.Timeouts.Attempt = 2*time.Second, 2*time.Second

@@ -17,8 +17,6 @@ import (
 	"os"
 	"os/signal"
 	"time"
-
-	"github.com/magnetar-go/magnetar/examples/internal/demo"
 )
 
 func main() {
@@ -32,34 +30,6 @@ func main() {
 }
 
 var errLost = errors.New("a call was lost that must not be")
-
-const introduction = `A versitygw keeps objects, and a proxy before it makes faults. The AWS SDK calls it with its own retries off, through
-  store.New(cfg, store.Chain(), …)
-
-`
-
-// run starts a server of its own and plays the scenes.
-func run(ctx context.Context, w io.Writer, scenes []scene) error {
-	cert, roots, err := demo.SelfSigned("127.0.0.1")
-	if err != nil {
-		return err
-	}
-	g, err := newGateway(cert)
-	if err != nil {
-		return err
-	}
-	defer g.close()
-	s, err := newStage(ctx, "https://"+g.address, cert, roots)
-	if err != nil {
-		return err
-	}
-	defer s.proxy.Close()
-	s.kill, s.restart = g.kill, g.start
-	if _, err := fmt.Fprint(w, introduction); err != nil {
-		return err
-	}
-	return s.show(ctx, w, scenes)
-}
 
 // show plays the scenes, and tells w about them as it goes.
 func (s *stage) show(ctx context.Context, w io.Writer, scenes []scene) error {

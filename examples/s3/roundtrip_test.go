@@ -17,7 +17,7 @@ import (
 )
 
 func TestObjectsAreWhatWasWritten(t *testing.T) {
-	s := serve(t)
+	s := serve(t, gatewayProgram)
 	c := s.through(t)
 	s.proxy.play(nil)
 	for _, size := range []int{0, 1, small, mebibyte} {
@@ -48,7 +48,7 @@ func TestObjectsAreWhatWasWritten(t *testing.T) {
 }
 
 func TestSlowDownIsRepeatedOnce(t *testing.T) {
-	s := serve(t)
+	s := serve(t, gatewayProgram)
 	c := s.through(t)
 	s.proxy.play(first(1, anything, slowDown))
 	require.NoError(t, c.put(t.Context(), "key", small))
@@ -67,7 +67,7 @@ func TestSlowDownIsRepeatedOnce(t *testing.T) {
 // What the server has done, but could not say, is done again; to the one who
 // asked it makes no difference.
 func TestAnswerThatIsLostIsAskedForAgain(t *testing.T) {
-	s := serve(t)
+	s := serve(t, gatewayProgram)
 	for name, call := range map[string]struct {
 		requests int
 		make     func(*client) error
@@ -91,7 +91,7 @@ func TestAnswerThatIsLostIsAskedForAgain(t *testing.T) {
 }
 
 func TestUploadWhoseLastAnswerIsLostIsThere(t *testing.T) {
-	s := serve(t)
+	s := serve(t, gatewayProgram)
 	c := s.through(t)
 	s.proxy.play(first(1, func(r *http.Request) bool { return r.Method == http.MethodPost && r.URL.Query().Has("uploadId") }, resetAnswer))
 	require.NoError(t, c.multipart(t.Context(), "parts", small))
@@ -102,7 +102,7 @@ func TestUploadWhoseLastAnswerIsLostIsThere(t *testing.T) {
 }
 
 func TestPresignedURLWorksThroughTheKit(t *testing.T) {
-	s := serve(t)
+	s := serve(t, gatewayProgram)
 	c := s.through(t)
 	urls := s3.NewPresignClient(c.Client)
 	key, body := "presigned", content("presigned", mebibyte)

@@ -128,9 +128,7 @@ func (s *stage) outage(ctx context.Context, seen *events, l *load) error {
 	}
 	s.kill()
 	opened := seen.await(ctx, policy.PolicyBreaker, policy.ActionOpen)
-	if err := s.restart(); err != nil {
-		return err
-	}
+	s.restart()
 	if opened != nil {
 		return opened
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 func TestNoCallIsLost(t *testing.T) {
-	s := serve(t)
+	s := serve(t, gatewayProgram)
 	for _, sc := range scenes {
 		t.Run(sc.name, func(t *testing.T) {
 			tally, err := s.play(t.Context(), sc)
@@ -32,7 +32,7 @@ func TestNoCallIsLost(t *testing.T) {
 }
 
 func TestProgramShowsItsScenesAndLeavesNothing(t *testing.T) {
-	t.Setenv(gatewayVariable, program.Find(t))
+	t.Setenv(gatewayProgram.Variable, gatewayProgram.Find(t))
 	t.Setenv("TMPDIR", t.TempDir())
 	some := []scene{scenes[1], scenes[len(scenes)-1]}
 	var out bytes.Buffer
@@ -47,19 +47,22 @@ func TestProgramShowsItsScenesAndLeavesNothing(t *testing.T) {
 }
 
 func TestProgramSaysHowToGetTheServer(t *testing.T) {
-	t.Setenv(gatewayVariable, "/no/such/binary")
+	t.Setenv("PATH", t.TempDir())
+	t.Setenv(gatewayProgram.Variable, "")
 	require.ErrorContains(t, run(t.Context(), nil, scenes), "go install github.com/versity/versitygw")
+	t.Setenv(gatewayProgram.Variable, "/no/such/binary")
+	require.ErrorContains(t, run(t.Context(), nil, scenes), gatewayProgram.Variable)
 }
 
 func TestProgramEndsWhenInterrupted(t *testing.T) {
-	s := serve(t)
+	s := serve(t, gatewayProgram)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.ErrorIs(t, s.show(ctx, io.Discard, scenes), context.Canceled)
 }
 
 func TestProgramFailsWhereACallIsLost(t *testing.T) {
-	s := serve(t)
+	s := serve(t, gatewayProgram)
 	hopeless := scene{
 		"503 SlowDown to every request", func() func(*http.Request) fault { return every(1, anything, slowDown) }, putAndGet, store.Chain,
 	}

@@ -20,7 +20,7 @@ import (
 type stage struct {
 	server  string // its URL
 	kill    func()
-	restart func() error
+	restart func()
 	roots   *x509.CertPool
 	proxy   *proxy
 }

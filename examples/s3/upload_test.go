@@ -29,7 +29,7 @@ func (c *client) putStream(t *testing.T, key string, body io.Reader, size int64)
 }
 
 func TestFileOf64MiBIsSentAgainAfterSlowDown(t *testing.T) {
-	s := serve(t)
+	s := serve(t, gatewayProgram)
 	c := s.through(t)
 	s.proxy.play(first(2, method(http.MethodPut), slowDown))
 	require.NoError(t, c.putLarge(t.Context(), "key"))
@@ -40,7 +40,7 @@ func TestFileOf64MiBIsSentAgainAfterSlowDown(t *testing.T) {
 }
 
 func TestStreamOf64MiBIsSentOnce(t *testing.T) {
-	s := serve(t)
+	s := serve(t, gatewayProgram)
 	c := s.through(t)
 	body := content("stream", large)
 	s.proxy.play(nil)
@@ -62,7 +62,7 @@ func TestStreamOf64MiBIsSentOnce(t *testing.T) {
 
 // Nothing of it has been read, for it was not asked for.
 func TestStreamThatIsRefusedIsSentAgain(t *testing.T) {
-	s := serve(t)
+	s := serve(t, gatewayProgram)
 	for name, f := range map[string]fault{"503": slowDown, "reset": resetAtOnce} {
 		c := s.through(t)
 		s.proxy.play(first(2, method(http.MethodPut), f))
@@ -87,7 +87,7 @@ func (p *paced) Read(b []byte) (int, error) {
 }
 
 func TestUploadThatTakesLongerThanEveryTimeoutIsNotCut(t *testing.T) {
-	s := serve(t)
+	s := serve(t, gatewayProgram)
 	chain := store.Chain()
 	chain.Timeouts.Total, chain.Timeouts.Attempt = 2*time.Second, 2*time.Second
 	c, err := s.client(s.proxy.url, chain)
