@@ -127,9 +127,11 @@ func hungQuery(t *testing.T, s *server) {
 	}
 	t.Run("by its caller", func(t *testing.T) {
 		db := s.open(t)
+		_, err := postgres.Get(t.Context(), db, one) // so that there is a connection
+		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
-		_, err := postgres.Get(ctx, db, hang)
+		_, err = postgres.Get(ctx, db, hang)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.EqualValues(t, 1, db.Stats().Closes(policy.ReasonDiscarded))
 		n, err := postgres.Get(t.Context(), db, one)
