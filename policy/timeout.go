@@ -49,7 +49,7 @@ func (t *Timeout) Do(ctx context.Context, op func(context.Context) error) error 
 		return err
 	}
 	if markingOf(err) != 0 {
-		timeout = &Error{Reason: timeout.Reason, Policy: timeout.Policy, Key: t.key, Err: &cutShort{t.err, err}}
+		timeout = &Error{Reason: timeout.Reason, Policy: timeout.Policy, Key: t.key, Err: &cutShortError{t.err, err}}
 	}
 	if t.watch.wants(ctx) {
 		t.watch.observe(ctx, Decision{
@@ -65,15 +65,15 @@ func (t *Timeout) Do(ctx context.Context, op func(context.Context) error) error 
 	return timeout
 }
 
-// cutShort is the end of an operation that marked how it ended. It is all that op
+// cutShortError is the end of an operation that marked how it ended. It is all that op
 // is, but for the end of its context, which was not the caller's.
-type cutShort struct{ after, op error }
+type cutShortError struct{ after, op error }
 
-func (e *cutShort) Error() string { return e.after.Error() + ": " + e.op.Error() }
+func (e *cutShortError) Error() string { return e.after.Error() + ": " + e.op.Error() }
 
 // Is hides what [Timeout.Do] says that it does not match.
-func (e *cutShort) Is(target error) bool {
+func (e *cutShortError) Is(target error) bool {
 	return target != context.DeadlineExceeded && errors.Is(e.op, target)
 }
 
-func (e *cutShort) As(target any) bool { return errors.As(e.op, target) }
+func (e *cutShortError) As(target any) bool { return errors.As(e.op, target) }

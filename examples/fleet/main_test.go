@@ -92,7 +92,7 @@ func TestNobodyWaitsForABlackHole(t *testing.T) {
 			return
 		}
 	}
-	require.Less(t, p99, time.Millisecond)
+	require.Less(t, p99, p.timeout/10, "a busy machine may take a while, but nobody waits")
 	require.LessOrEqual(t, most, p.timeout+slack)
 }
 
