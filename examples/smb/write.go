@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path"
 	"slices"
@@ -88,9 +89,17 @@ func (f *Files) Append(ctx context.Context, name string, data []byte) error {
 			return err
 		}
 		sent()
-		_, err = file.Write(data)
-		return errors.Join(err, file.Close())
+		return appended(file, data)
 	})
+}
+
+// appended writes to a file and closes it. What the server answered to the write
+// is what counts: a close that fails takes nothing back, and who is told of one
+// would append again.
+func appended(file io.WriteCloser, data []byte) error {
+	_, err := file.Write(data)
+	_ = file.Close()
+	return err
 }
 
 // Rename gives a file another name, in place of what had that name. It is not
