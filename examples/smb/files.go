@@ -24,7 +24,15 @@ type Config struct {
 	Breaker policy.CircuitBreakerConfig
 	// Try is the time of a try from when it has a session.
 	Try time.Duration
+	// MaxRead is the most bytes that a file may have to be read; longer ones are an
+	// error that matches [ErrTooLong]. Default, when zero or negative: 64 MiB.
+	MaxRead int64
 }
+
+const defaultMaxRead = 64 << 20
+
+// ErrTooLong is of a file that is longer than is read, or so the server says.
+var ErrTooLong = errors.New("too long to be read")
 
 // Patient is for callers who would rather wait for a server that restarts than
 // fail, as long as their contexts live.
@@ -53,6 +61,7 @@ type Files struct {
 	retry   *policy.Retry
 	breaker *policy.CircuitBreaker
 	timeout *policy.Timeout
+	maxRead int64
 }
 
 // OpenFiles opens the share, without waiting for a session. Observers are told
@@ -73,6 +82,7 @@ func OpenFiles(s Server, cfg Config, observers ...policy.Observer) (*Files, erro
 		retry:   policy.NewRetry(cfg.Retry, append(opts, policy.RetryIf(worthWaiting))...),
 		breaker: policy.NewCircuitBreaker(cfg.Breaker, append(opts, policy.FailureIf(serversFault))...),
 		timeout: policy.NewTimeout(cfg.Try, opts...),
+		maxRead: maxRead(cfg.MaxRead),
 	}, nil
 }
 
@@ -109,7 +119,7 @@ func (f *Files) Read(ctx context.Context, name string) ([]byte, error) {
 			}
 			info, err := file.Stat()
 			if err == nil {
-				data, err = readSize(file, info.Size())
+				data, err = readSize(file, info.Size(), f.maxRead)
 			}
 			return errors.Join(err, file.Close())
 		})
@@ -118,8 +128,12 @@ func (f *Files) Read(ctx context.Context, name string) ([]byte, error) {
 }
 
 // readSize reads as much as the file had when it was opened. One that was cut
-// short since is an error, not a shorter file.
-func readSize(file *smb2.File, size int64) ([]byte, error) {
+// short since is an error, not a shorter file. The size is the server's word, for
+// which no memory is taken unseen.
+func readSize(file *smb2.File, size, most int64) ([]byte, error) {
+	if size < 0 || size > most {
+		return nil, fmt.Errorf("%s: %d bytes, of at most %d: %w", file.Name(), size, most, ErrTooLong)
+	}
 	data := make([]byte, size)
 	if n, err := io.ReadFull(file, data); err != nil {
 		return nil, fmt.Errorf("%s: %d bytes of %d: %w", file.Name(), n, size, shortened(err))
@@ -166,6 +180,13 @@ func (f *Files) Remove(ctx context.Context, name string) error {
 		})
 	})
 	return err
+}
+
+func maxRead(configured int64) int64 {
+	if configured <= 0 {
+		return defaultMaxRead
+	}
+	return configured
 }
 
 func isTemporary(name string) bool { return strings.HasPrefix(name, temporary) }

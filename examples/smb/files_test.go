@@ -76,6 +76,17 @@ func TestWhatIsNotThereIsSaidOnceAndAtOnce(t *testing.T) {
 	require.Zero(t, l.now().repeated)
 }
 
+// The server's word is not taken for how much memory there is.
+func TestSizesAreBounded(t *testing.T) {
+	for _, size := range []int64{-1, 11, 1 << 62} {
+		_, err := readSize(new(smb2.File), size, 10)
+		require.ErrorIs(t, err, ErrTooLong)
+		require.True(t, policy.IsPermanent(marked(err)))
+	}
+	require.EqualValues(t, 64<<20, maxRead(0))
+	require.EqualValues(t, 10, maxRead(10))
+}
+
 func TestRefusalsArePermanent(t *testing.T) {
 	s := startSmbd(t)
 	cases := []struct {
@@ -123,7 +134,7 @@ func TestTruncatedFileIsAnError(t *testing.T) {
 			info, err := file.Stat()
 			require.NoError(t, err)
 			require.NoError(t, os.Truncate(s.local("f"), left))
-			_, err = readSize(file, info.Size())
+			_, err = readSize(file, info.Size(), defaultMaxRead)
 			return err
 		})
 		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
