@@ -64,22 +64,13 @@ func (p *Pool[T]) create(cause, life context.Context, round uint64, failures int
 		p.created(value, round, now, &t)
 	}
 	p.supply(p.longestWaiting(), now, &t)
-	p.telling++
 	p.unlock(t)
-	defer p.toldCreation()
 
 	err = errors.Join(refusal, err)
 	p.watch.Note(cause, policy.Decision{
 		Action: policy.ActionCreate, Reason: whyFailed(refusal, err), Err: err,
 		Began: p.epoch.Add(time.Duration(began)), Took: time.Duration(now - began),
 	})
-}
-
-// toldCreation is what Close waits for: when it returns, all is told.
-func (p *Pool[T]) toldCreation() {
-	p.mu.Lock()
-	p.telling--
-	p.unlock(told[T]{})
 }
 
 // created takes in a connection that was made for a round.

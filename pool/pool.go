@@ -50,7 +50,6 @@ type Pool[T any] struct {
 	note      string // why the earlier ones were retired
 	creating  int
 	outdated  int // of creating, those for earlier rounds
-	telling   int // creations that are over, but not told yet
 	checking  int
 	owed      int   // of checking, those that somebody who waits counts on
 	doubt     bool  // a check has failed for those who wait
@@ -236,7 +235,7 @@ func (p *Pool[T]) Resize(maxSize int) error {
 
 // unlock lets go of mu, and then tells those whose outcome is set.
 func (p *Pool[T]) unlock(t told[T]) {
-	drained := p.closed && !p.gone && len(p.conns)+p.creating+p.telling == 0
+	drained := p.closed && !p.gone && len(p.conns)+p.creating == 0
 	p.gone = p.gone || drained
 	p.mu.Unlock()
 	t.tell()

@@ -66,30 +66,6 @@ func TestObserversThatEndTheGoroutineKeepNoPlace(t *testing.T) {
 	})
 }
 
-func TestCloseWaitsUntilWhatWasBeingMadeIsTold(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		hears := make(chan struct{})
-		var heard atomic.Bool
-		p := open(t, &works{create: func(ctx context.Context, _ int) error {
-			<-ctx.Done() // until Close
-			return ctx.Err()
-		}}, pool.Config{MaxSize: 1}, pool.WithObserver(policy.ObserverFunc(func(_ context.Context, d policy.Decision) {
-			if d.Action == policy.ActionCreate {
-				<-hears
-				heard.Store(true)
-			}
-		})))
-		closed := make(chan error, 1)
-		go func() { closed <- p.Close(t.Context()) }()
-		synctest.Wait()
-		early := len(closed) > 0
-		close(hears)
-		require.NoError(t, <-closed)
-		require.False(t, early)
-		require.True(t, heard.Load())
-	})
-}
-
 func TestPoolTellsWhatItDecided(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d diary
