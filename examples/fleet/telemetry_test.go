@@ -31,7 +31,8 @@ func TestDegradedModeIsAMetric(t *testing.T) {
 	for range 10 {
 		take(t, s, 1, limitOf(100, day))
 	}
-	require.EqualValues(t, 1, sumOf(t, reader, "magnetar.breaker.open", ""))
+	// The breaker's transitions are told by a goroutine of their own.
+	require.Eventually(t, func() bool { return sumOf(t, reader, "magnetar.breaker.open", "") == 1 }, patience, time.Millisecond)
 	require.EqualValues(t, 10, sumOf(t, reader, "magnetar.decisions", policy.ReasonStore)-bypassed)
 	d.Signal(syscall.SIGCONT)
 	eventually(t, s)
