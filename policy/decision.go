@@ -94,8 +94,9 @@ type Decision struct {
 
 // Observer is told every decision. Observe runs on the deciding goroutine, with
 // no lock held: it may call back into the policy, and what it takes, the caller
-// waits. ctx is the deciding try's, so that what it holds (a span) can be
-// linked.
+// waits. It must not wait for what it observes, as a Drain or Close would that it
+// calls itself: they wait for the goroutine that tells. ctx is the deciding try's,
+// so that what it holds (a span) can be linked.
 type Observer interface {
 	Observe(ctx context.Context, d Decision)
 }

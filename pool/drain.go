@@ -5,7 +5,8 @@ import "context"
 // Drain takes no more requests, which get an error matching policy.ErrClosed,
 // and waits for those that run; when ctx ends, it cuts them. It returns when all
 // connections are closed and nothing runs in the background any more, with the
-// cause of ctx if that cut any. It may be called again, also while it runs.
+// cause of ctx if that cut any. It may be called again, also while it runs, but not
+// by an observer: what runs in the background waits for those.
 func (t *Transport) Drain(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, t.lose)
 	defer stop()
@@ -18,7 +19,8 @@ func (t *Transport) Drain(ctx context.Context) error {
 	return nil
 }
 
-// Close is [Transport.Drain] without patience: what runs is cut.
+// Close is [Transport.Drain] without patience: what runs is cut. An observer must
+// not call it either.
 func (t *Transport) Close() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
