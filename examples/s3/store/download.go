@@ -28,8 +28,8 @@ var resume = policy.NewRetry(
 
 // Download writes an object to w and returns its size. When the body dies on the
 // way it goes on from there, five times at most, and only within the same object:
-// one that was replaced meanwhile is an error, PreconditionFailed. Where S3 tells
-// the CRC-32 of the whole, it is checked. Options are those of each GetObject.
+// one that was replaced meanwhile is an error, PreconditionFailed, unless nothing
+// of it is written yet. Where S3 tells the CRC-32 of the whole, it is checked. Options are those of each GetObject.
 func (s *Store) Download(ctx context.Context, bucket, key string, w io.Writer, opts ...func(*s3.Options)) (int64, error) {
 	d := &download{from: s.Client, opts: opts, bucket: bucket, key: key, to: w}
 	if err := resume.Do(ctx, d.more); err != nil {
@@ -70,8 +70,8 @@ func (d *download) more(ctx context.Context) error {
 	if in.Range != nil && !strings.HasPrefix(aws.ToString(out.ContentRange), fmt.Sprintf("bytes %d-", d.size)) {
 		return errRange
 	}
-	if d.etag == nil {
-		d.etag = out.ETag
+	if in.Range == nil { // nothing is written yet, so it is whatever there is now
+		d.etag, d.crc32 = out.ETag, ""
 		if out.ChecksumType != types.ChecksumTypeComposite {
 			d.crc32 = aws.ToString(out.ChecksumCRC32)
 		}
@@ -79,10 +79,14 @@ func (d *download) more(ctx context.Context) error {
 	source := &source{Reader: out.Body}
 	n, err := io.Copy(d, source)
 	whole := out.ContentLength != nil && n >= *out.ContentLength // then it is its content that is wrong
-	if source.err != nil && !whole && ctx.Err() == nil {
+	switch {
+	case source.err == nil || whole || ctx.Err() != nil:
+		return err
+	case d.size > 0 && aws.ToString(d.etag) == "":
+		return fmt.Errorf("%w; without an ETag the rest may be another object's", source.err)
+	default:
 		return &diedError{source.err}
 	}
-	return err
 }
 
 func (d *download) Write(p []byte) (int, error) {

@@ -54,6 +54,31 @@ func TestDownloadDoesNotMixObjects(t *testing.T) {
 	})
 }
 
+func TestDownloadThatHasNothingYetTakesWhatThereIsNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := &stub{answers: answers(
+			answer(http.StatusOK, dying(""), `Etag: "0"`, "X-Amz-Checksum-Crc32: AAAAAA=="),
+			answer(http.StatusOK, dying("con"), `Etag: "1"`, crc32OfContent),
+			status(http.StatusPartialContent, "tent", `Etag: "1"`, "Content-Range: bytes 3-6/7"),
+		)}
+		var got bytes.Buffer
+		_, err := over(peer, configuration(overTLS), Chain()).Download(t.Context(), "b", "k", &got)
+		require.NoError(t, err)
+		require.Equal(t, "content", got.String())
+		require.Equal(t, `"1"`, peer.got[2].Header.Get("If-Match"))
+	})
+}
+
+func TestDownloadOfWhatHasNoETagIsNotContinued(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := &stub{answers: answers(answer(http.StatusOK, dying("con")))}
+		_, err := over(peer, configuration(overTLS), Chain()).Download(t.Context(), "b", "k", io.Discard)
+		require.ErrorIs(t, err, syscall.ECONNRESET)
+		require.ErrorContains(t, err, "without an ETag")
+		require.Len(t, peer.got, 1)
+	})
+}
+
 func TestDownloadDoesNotBeginAnewInTheMiddle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := &stub{answers: answers(
