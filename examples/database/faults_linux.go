@@ -14,6 +14,7 @@ import (
 
 	"github.com/magnetar-go/magnetar/examples/database/postgres"
 	"github.com/magnetar-go/magnetar/examples/internal/demo"
+	"github.com/magnetar-go/magnetar/examples/internal/postgresd"
 	"github.com/magnetar-go/magnetar/pool"
 )
 
@@ -80,17 +81,17 @@ func (f fault) survive(t testing.TB, s *server) *result {
 	t.Helper()
 	address := s.Address()
 	if f.cut {
-		c, err := newCutter(t.Context(), address, 10)
+		c, err := postgresd.NewCutter(t.Context(), address, 10)
 		require.NoError(t, err)
-		defer c.close()
-		address = c.address()
+		defer c.Close()
+		address = c.Address()
 	}
 	cfg := postgres.Default(s.url(address))
 	if f.pool.MaxSize > 0 {
 		cfg.Pool.MaxSize = f.pool.MaxSize
 	}
 	l := &load{calls: f.calls, result: newResult(f.name)}
-	db, err := postgres.Open(cfg, postgres.WithPassword(s.user.ask), postgres.WithObserver(l))
+	db, err := postgres.Open(cfg, postgres.WithPassword(s.User.Ask), postgres.WithObserver(l))
 	require.NoError(t, err)
 	defer hangUp(t, db)
 	l.db = db
@@ -107,7 +108,7 @@ func (f fault) survive(t testing.TB, s *server) *result {
 	working.Wait()
 	hangUp(t, db) // it may have all connections that there are
 
-	auditor, err := postgres.Open(postgres.Default(s.url(s.Address())), postgres.WithPassword(s.user.ask))
+	auditor, err := postgres.Open(postgres.Default(s.url(s.Address())), postgres.WithPassword(s.User.Ask))
 	require.NoError(t, err)
 	defer hangUp(t, auditor)
 	l.mu.Lock()
@@ -141,27 +142,21 @@ func inDoubt(s *stage) {
 
 func terminated(s *stage) {
 	for range 8 {
-		s.terminate()
+		s.server.Terminate(s.t)
 		demo.Sleep(s.ctx, 150*time.Millisecond)
 	}
 }
 
-// terminate ends every session of the user.
-func (s *stage) terminate() {
-	conn := s.server.connect(s.t, &s.server.superuser, "postgres")
-	s.end(conn)
-	require.NoError(s.t, conn.Close(context.WithoutCancel(s.ctx)))
-}
-
+// end ends every session of the user, by a connection that lasts.
 func (s *stage) end(by *pgx.Conn) {
-	_, err := by.Exec(context.WithoutCancel(s.ctx), `select pg_terminate_backend(pid) from pg_stat_activity where usename = $1`, s.server.user.name)
+	_, err := by.Exec(context.WithoutCancel(s.ctx), `select pg_terminate_backend(pid) from pg_stat_activity where usename = $1`, s.server.User.Name)
 	require.NoError(s.t, err)
 }
 
 func restarted(mode string) func(*stage) {
 	return func(s *stage) {
 		lasting(s)
-		s.server.stop(mode)
+		s.server.Quit(mode)
 		demo.Sleep(s.ctx, 500*time.Millisecond)
 		s.server.Restart()
 	}
@@ -169,10 +164,10 @@ func restarted(mode string) func(*stage) {
 
 // crowded has others take half of the connections, for a while.
 func crowded(s *stage) {
-	others := []*pgx.Conn{s.server.connect(s.t, &s.server.superuser, "postgres")}
+	others := []*pgx.Conn{s.server.Connect(s.t, s.server.Superuser, "postgres")}
 	s.end(others[0])
 	for len(others) < maxConnections/2 && s.ctx.Err() == nil {
-		conn, err := s.server.dial(s.ctx, &s.server.superuser, "postgres")
+		conn, err := s.server.Dial(s.ctx, s.server.Superuser, "postgres")
 		if err != nil { // the pool was faster
 			s.end(others[0])
 			continue
@@ -190,8 +185,8 @@ func crowded(s *stage) {
 func rotated(s *stage) {
 	for range 5 {
 		password := rand.Text()
-		s.server.admin(s.t, "postgres", fmt.Sprintf("alter role %s password '%s'", s.server.user.name, password))
-		s.server.user.rotate(password)
+		s.server.Admin(s.t, "postgres", fmt.Sprintf("alter role %s password '%s'", s.server.User.Name, password))
+		s.server.User.Rotate(password)
 		s.db.Retire("password rotated")
 		demo.Sleep(s.ctx, 250*time.Millisecond)
 	}

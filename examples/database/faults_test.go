@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/magnetar-go/magnetar/examples/internal/postgresd"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -58,14 +60,14 @@ func TestAuditFindsWhatIsThereTooOftenOrNotAtAll(t *testing.T) {
 	require.Equal(t, 1, r.happened)
 	require.False(t, r.kept())
 
-	s.admin(t, database, "update account set balance = balance + 7 where id = 1")
+	s.Admin(t, postgresd.Database, "update account set balance = balance + 7 where id = 1")
 	r = newResult("made up")
 	require.NoError(t, r.audit(t.Context(), db))
 	require.Equal(t, []string{"the accounts have 7 more than was booked"}, r.wrong)
 }
 
 func TestProgramEndsByItselfAndSaysWhatItSurvived(t *testing.T) {
-	postgreSQL.Find(t) // or it is skipped
+	postgresd.Program.Find(t) // or it is skipped
 	var out bytes.Buffer
 	require.NoError(t, run(t.Context(), &out, faults[:1]))
 	require.Regexp(t, `(?m)^fault: every connection terminated +offered +\d+  answered +\d+  repeated +\d+  lost 0$`, out.String())
@@ -73,7 +75,7 @@ func TestProgramEndsByItselfAndSaysWhatItSurvived(t *testing.T) {
 }
 
 func TestProgramEndsWhenInterrupted(t *testing.T) {
-	postgreSQL.Find(t)
+	postgresd.Program.Find(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
 	require.Error(t, run(ctx, &bytes.Buffer{}, faults))

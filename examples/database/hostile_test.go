@@ -18,6 +18,7 @@ import (
 
 	"github.com/magnetar-go/magnetar/examples/database/postgres"
 	"github.com/magnetar-go/magnetar/examples/internal/daemon"
+	"github.com/magnetar-go/magnetar/examples/internal/postgresd"
 	"github.com/magnetar-go/magnetar/policy"
 	"github.com/magnetar-go/magnetar/pool"
 )
@@ -25,7 +26,7 @@ import (
 // open is a DB of the server's user, gone with the test.
 func (s *server) open(t *testing.T, opts ...postgres.Option) *postgres.DB {
 	t.Helper()
-	return open(t, postgres.Default(s.url(s.Address())), append([]postgres.Option{postgres.WithPassword(s.user.ask)}, opts...)...)
+	return open(t, postgres.Default(s.url(s.Address())), append([]postgres.Option{postgres.WithPassword(s.User.Ask)}, opts...)...)
 }
 
 func open(t *testing.T, cfg postgres.Config, opts ...postgres.Option) *postgres.DB {
@@ -46,12 +47,12 @@ const atOnce = 5 * time.Second
 
 func TestWhatTheServerWouldSayAgainIsSaidAtOnce(t *testing.T) {
 	s := newServer(t)
-	s.admin(t, "postgres", "create role locked_out login password 'x'", "create database closed", "revoke connect on database closed from public")
-	right, err := s.user.ask(t.Context())
+	s.Admin(t, "postgres", "create role locked_out login password 'x'", "create database closed", "revoke connect on database closed from public")
+	right, err := s.User.Ask(t.Context())
 	require.NoError(t, err)
 	for name, c := range map[string]struct{ user, password, database, state string }{
-		"wrong password": {"shop", "guess", database, "28P01"},
-		"unknown user":   {"nobody", "guess", database, "28P01"},
+		"wrong password": {"shop", "guess", postgresd.Database, "28P01"},
+		"unknown user":   {"nobody", "guess", postgresd.Database, "28P01"},
 		"no database":    {"shop", right, "shopp", "3D000"},
 		"not admitted":   {"locked_out", "x", "closed", "42501"},
 	} {
@@ -141,13 +142,13 @@ func hungQuery(t *testing.T, s *server) {
 	t.Run("by the time of a try", func(t *testing.T) {
 		cfg := postgres.Default(s.url(s.Address()))
 		cfg.Timeout, cfg.Retry.MaxRetries = 50*time.Millisecond, 2
-		db := open(t, cfg, postgres.WithPassword(s.user.ask))
+		db := open(t, cfg, postgres.WithPassword(s.User.Ask))
 		_, err := postgres.Get(t.Context(), db, hang)
 		require.ErrorIs(t, err, policy.ErrTimeout)
 		require.ErrorIs(t, err, policy.ErrMaxRetriesExceeded)
 		require.EqualValues(t, 3, db.Stats().Closes(policy.ReasonDiscarded))
 	})
-	admin := s.connect(t, &s.superuser, "postgres")
+	admin := s.Connect(t, s.Superuser, "postgres")
 	defer admin.Close(context.WithoutCancel(t.Context()))
 	require.Eventually(t, func() bool {
 		var n int
@@ -161,13 +162,13 @@ func endedWhileIdle(t *testing.T, s *server) {
 	cfg := postgres.Default(s.url(s.Address()))
 	cfg.Pool.MaxSize, cfg.Pool.CheckAfter = 1, time.Microsecond // each is checked
 	var repeats atomic.Int64
-	db := open(t, cfg, postgres.WithPassword(s.user.ask), postgres.WithObserver(policy.ObserverFunc(func(_ context.Context, d policy.Decision) {
+	db := open(t, cfg, postgres.WithPassword(s.User.Ask), postgres.WithObserver(policy.ObserverFunc(func(_ context.Context, d policy.Decision) {
 		if d.Policy == policy.PolicyRetry {
 			repeats.Add(1)
 		}
 	})))
 	require.NoError(t, db.Do(t.Context(), book("before", 1)))
-	(&stage{t, t.Context(), s, db, nil}).terminate()
+	s.Terminate(t)
 	require.NoError(t, db.Do(t.Context(), book("after", 1)))
 	require.EqualValues(t, 1, db.Stats().Closes(policy.ReasonUnhealthy))
 	require.Zero(t, repeats.Load(), "the check saw it first")
@@ -177,7 +178,7 @@ func panicked(t *testing.T, s *server) {
 	t.Helper()
 	cfg := postgres.Default(s.url(s.Address()))
 	cfg.Pool.MaxSize = 1
-	db := open(t, cfg, postgres.WithPassword(s.user.ask))
+	db := open(t, cfg, postgres.WithPassword(s.User.Ask))
 	require.PanicsWithValue(t, "of its own", func() {
 		_ = db.Do(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
 			require.NoError(t, book("panicked", 1)(ctx, tx))
@@ -210,7 +211,7 @@ func callersOwnError(t *testing.T, s *server) {
 
 func rotatesMeanwhile(t *testing.T, s *server) {
 	t.Helper()
-	right, err := s.user.ask(t.Context())
+	right, err := s.User.Ask(t.Context())
 	require.NoError(t, err)
 	var asked atomic.Int64
 	db := s.open(t, postgres.WithPassword(func(context.Context) (string, error) {
@@ -226,10 +227,10 @@ func rotatesMeanwhile(t *testing.T, s *server) {
 
 func TestServerKnowsTheFateOfACommit(t *testing.T) {
 	s := newServer(t)
-	c, err := newCutter(t.Context(), s.Address(), 1) // each is cut off
+	c, err := postgresd.NewCutter(t.Context(), s.Address(), 1) // each is cut off
 	require.NoError(t, err)
-	defer c.close()
-	db, through := s.open(t), open(t, postgres.Default(s.url(c.address())), postgres.WithPassword(s.user.ask))
+	defer c.Close()
+	db, through := s.open(t), open(t, postgres.Default(s.url(c.Address())), postgres.WithPassword(s.User.Ask))
 	for n := range 10 {
 		key := fmt.Sprint("order ", n)
 		unknown, ok := errors.AsType[*postgres.CommitUnknownError](through.Do(t.Context(), book(key, 1)))
@@ -254,14 +255,14 @@ func TestLongOutageIsRefusedAtOnceAndEndsByItself(t *testing.T) {
 	cfg.Pool.AcquireTimeout = 200 * time.Millisecond
 	cfg.Breaker = policy.CircuitBreakerConfig{FailureThreshold: 3, SuccessThreshold: 1, Cooldown: 100 * time.Millisecond, MaxCooldown: 100 * time.Millisecond}
 	cfg.Dial = cfg.Breaker
-	db := open(t, cfg, postgres.WithPassword(s.user.ask))
+	db := open(t, cfg, postgres.WithPassword(s.User.Ask))
 	get := func() error {
 		_, err := postgres.Get(t.Context(), db, one)
 		return err
 	}
 	answered := func() bool { return get() == nil }
 	require.Eventually(t, answered, 30*time.Second, time.Millisecond)
-	s.stop("fast")
+	s.Quit("fast")
 	require.Eventually(t, func() bool { return errors.Is(get(), policy.ErrCircuitOpen) }, 30*time.Second, time.Millisecond)
 	s.Restart()
 	require.Eventually(t, answered, 30*time.Second, 5*time.Millisecond)

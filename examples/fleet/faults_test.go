@@ -21,6 +21,7 @@ import (
 
 	"github.com/magnetar-go/magnetar/examples/internal/daemon"
 	"github.com/magnetar-go/magnetar/examples/internal/demo"
+	"github.com/magnetar-go/magnetar/examples/internal/redisd"
 	"github.com/magnetar-go/magnetar/policy"
 	redislimit "github.com/magnetar-go/magnetar/policy/redis"
 )
@@ -36,7 +37,7 @@ type node struct {
 
 func startNode(t *testing.T) node {
 	t.Helper()
-	d := daemon.New(t, redisProgram)
+	d := daemon.New(t, redisd.Program)
 	n := node{d, daemon.FreePort(t)}
 	d.Start(arguments(d, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(n.bus))...)
 	return n

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/magnetar-go/magnetar/examples/internal/demo"
+	"github.com/magnetar-go/magnetar/examples/internal/redisd"
 )
 
 // TestMain is also a process of the fleet.
@@ -46,7 +47,7 @@ func TestFleetAdmitsItsLimitTogether(t *testing.T) {
 		{"shared again", 2 * time.Second, 0},
 	}
 	var out bytes.Buffer
-	rows, err := p.run(t.Context(), &out, startRedis(t))
+	rows, err := p.run(t.Context(), &out, redisd.Start(t))
 	require.NoError(t, err)
 	t.Log(table(p, rows))
 	limit := func(took time.Duration) float64 { return float64(p.limit) * took.Seconds() }
@@ -84,7 +85,7 @@ func TestNobodyWaitsForABlackHole(t *testing.T) {
 	}
 	var p99, most time.Duration
 	for range 3 {
-		rows, err := p.run(t.Context(), io.Discard, startRedis(t))
+		rows, err := p.run(t.Context(), io.Discard, redisd.Start(t))
 		require.NoError(t, err)
 		p99, most = demo.Percentile(rows[2].times, 99), max(rows[1].most(), rows[2].most())
 		t.Logf("black hole: p99 added to a call %v, most %v of a timeout of %v", p99, most, p.timeout)
@@ -103,7 +104,7 @@ func TestProgramSaysWhatToInstall(t *testing.T) {
 }
 
 func TestProgramShowsTheTable(t *testing.T) {
-	redisProgram.Find(t)
+	redisd.Program.Find(t)
 	p := theRun
 	p.processes, p.phases = 2, []phase{{"shared", 200 * time.Millisecond, 0}}
 	var out bytes.Buffer

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/magnetar-go/magnetar/examples/internal/daemon"
+	"github.com/magnetar-go/magnetar/examples/internal/redisd"
 	"github.com/magnetar-go/magnetar/policy"
 	redislimit "github.com/magnetar-go/magnetar/policy/redis"
 )
@@ -23,11 +24,11 @@ const patience = 20 * time.Second
 // startServer starts a redis-server for a test, with more arguments of its own.
 func startServer(t *testing.T, more ...string) *daemon.Daemon {
 	t.Helper()
-	return startRedis(t, slices.Concat(testArguments, more)...)
+	return redisd.Start(t, slices.Concat(testArguments, more)...)
 }
 
 func arguments(d *daemon.Daemon, more ...string) []string {
-	return redisArguments(d, slices.Concat(testArguments, more)...)
+	return redisd.Arguments(d, slices.Concat(testArguments, more)...)
 }
 
 var testArguments = []string{"--repl-diskless-sync-delay", "0", "--enable-debug-command", "yes"}

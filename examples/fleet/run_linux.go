@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/magnetar-go/magnetar/examples/internal/daemon"
+	"github.com/magnetar-go/magnetar/examples/internal/redisd"
 )
 
 const introduction = `%d processes share a limit of %d a second (and as much at once) through Redis at %s,
@@ -21,7 +22,7 @@ func run(ctx context.Context, w io.Writer, p plan) error {
 	var failed error
 	err := daemon.Alone(ctx, func(t testing.TB) {
 		var rows []row
-		if rows, failed = p.run(ctx, w, startRedis(t)); failed == nil {
+		if rows, failed = p.run(ctx, w, redisd.Start(t)); failed == nil {
 			_, failed = io.WriteString(w, table(p, rows))
 		}
 	})

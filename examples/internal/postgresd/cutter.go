@@ -1,4 +1,4 @@
-package main
+package postgresd
 
 import (
 	"bytes"
@@ -10,10 +10,10 @@ import (
 	"sync/atomic"
 )
 
-// cutter stands between the program and the server as a network does that fails
+// Cutter stands between a program and the server as a network does that fails
 // at the worst moment: of every so many COMMITs one is cut off, before the server
 // gets it or before its answer arrives, as chance has it.
-type cutter struct {
+type Cutter struct {
 	listener net.Listener
 	server   string // address
 	every    int64  // how many COMMITs pass for one that does not
@@ -24,28 +24,31 @@ type cutter struct {
 	end     context.CancelFunc
 }
 
-func newCutter(ctx context.Context, server string, every int64) (*cutter, error) {
+// NewCutter passes connections on to the address of a server. Of every COMMITs one
+// is cut off, which is at least 1. Whoever gets one must close it.
+func NewCutter(ctx context.Context, server string, every int64) (*Cutter, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	c := &cutter{listener: l, server: server, every: every}
+	c := &Cutter{listener: l, server: server, every: every}
 	c.life, c.end = context.WithCancel(ctx)
 	c.all.Go(c.accept)
 	return c, nil
 }
 
-func (c *cutter) address() string { return c.listener.Addr().String() }
+// Address is where it listens.
+func (c *Cutter) Address() string { return c.listener.Addr().String() }
 
-// close ends all connections.
-func (c *cutter) close() {
+// Close ends all connections.
+func (c *Cutter) Close() {
 	_ = c.listener.Close()
 	c.end()
 	c.all.Wait()
 }
 
-func (c *cutter) accept() {
+func (c *Cutter) accept() {
 	for {
 		client, err := c.listener.Accept()
 		if err != nil {
@@ -55,7 +58,7 @@ func (c *cutter) accept() {
 	}
 }
 
-func (c *cutter) serve(client net.Conn) {
+func (c *Cutter) serve(client net.Conn) {
 	defer hush(client)
 	var dialer net.Dialer
 	server, err := dialer.DialContext(c.life, "tcp", c.server)
@@ -77,7 +80,7 @@ func (c *cutter) serve(client net.Conn) {
 }
 
 // forward passes on what the client says, up to the COMMIT that is cut off.
-func (c *cutter) forward(client, server net.Conn, deaf *atomic.Bool) {
+func (c *Cutter) forward(client, server net.Conn, deaf *atomic.Bool) {
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := client.Read(buffer)

@@ -1,0 +1,3 @@
+// Package redisd runs Debian's redis-server for the tests and programs of the
+// examples.
+package redisd
