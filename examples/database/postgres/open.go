@@ -19,7 +19,8 @@ import (
 // Config is a database, its pool and the policies around them. [Default] has
 // what is recommended; parts that are zero have the kit's defaults.
 type Config struct {
-	// URL as pgx.ParseConfig takes it. Required.
+	// URL as pgx.ParseConfig takes it. Required. No error has its text, for there
+	// may be a password in it.
 	URL string `json:"url,omitempty" yaml:"url,omitempty"`
 	// Pool of connections. They are made with CreateTimeout, whatever URL says.
 	Pool pool.Config `json:"pool,omitzero" yaml:"pool,omitempty"`
@@ -53,8 +54,8 @@ func Default(url string) Config {
 // Validate reports every invalid field.
 func (c Config) Validate() error {
 	var f policy.Faults
-	if _, err := pgx.ParseConfig(c.URL); err != nil {
-		f.Add("url", err)
+	if _, err := pgx.ParseConfig(c.URL); err != nil { // its text may have parts of a password
+		f.Addf("url", "must be such as postgres://user:password@host:5432/database (what it is, is not told here)")
 	}
 	f.Add("pool", c.Pool.Validate())
 	f.Add("retry", c.Retry.Validate())
@@ -86,12 +87,12 @@ func Open(cfg Config, opts ...Option) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := options{password: func(context.Context) (string, error) { return conn.Password, nil }}
+	o := options{telemetry: otel.New(), password: func(context.Context) (string, error) { return conn.Password, nil }}
 	for _, opt := range opts {
 		opt(&o)
 	}
 	key := "postgres://" + net.JoinHostPort(conn.Host, strconv.Itoa(int(conn.Port))) + "/" + conn.Database
-	observe, named := policy.WithObserver(policy.Observers(otel.New(), o.observer)), policy.WithKey(key)
+	observe, named := policy.WithObserver(policy.Observers(o.telemetry, o.observer)), policy.WithKey(key)
 	if o.gate == nil {
 		o.gate = policy.NewCircuitBreaker(cfg.Dial, observe, named)
 	}
@@ -108,7 +109,8 @@ func Open(cfg Config, opts ...Option) (*DB, error) {
 	if cfg.RateLimit != nil {
 		db.policies = append(db.policies, policy.NewRateLimiter(*cfg.RateLimit, observe, named))
 	}
-	db.pool, err = pool.New(&sessions{conn, o.password}, cfg.Pool, pool.WithKey(key), pool.WithGate(o.gate), pool.WithObserver(o.observer))
+	db.pool, err = pool.New(&sessions{conn, o.password}, cfg.Pool,
+		pool.WithKey(key), pool.WithGate(o.gate), pool.WithTelemetry(o.telemetry), pool.WithObserver(o.observer))
 	if err != nil {
 		return nil, err
 	}
@@ -129,9 +131,10 @@ func (db *DB) Close(ctx context.Context) error { return db.pool.Close(ctx) }
 type Option func(*options)
 
 type options struct {
-	password func(context.Context) (string, error)
-	observer policy.Observer
-	gate     policy.Gate
+	password  func(context.Context) (string, error)
+	telemetry *otel.Observer
+	observer  policy.Observer
+	gate      policy.Gate
 }
 
 // WithPassword asks for the password anew for each connection, so that a rotated
@@ -140,7 +143,11 @@ func WithPassword(ask func(context.Context) (string, error)) Option {
 	return func(o *options) { o.password = ask }
 }
 
-// WithObserver tells every decision to w too, beside OpenTelemetry.
+// WithTelemetry replaces the default OpenTelemetry observer, otel.New(); nil turns
+// spans and metrics off.
+func WithTelemetry(o *otel.Observer) Option { return func(opts *options) { opts.telemetry = o } }
+
+// WithObserver tells every decision to w too, beside the telemetry.
 func WithObserver(w policy.Observer) Option { return func(o *options) { o.observer = w } }
 
 // WithGate replaces the breaker of Config.Dial, for pools that share one since

@@ -69,3 +69,21 @@ func TestConfigReportsAllFaultsAtOnce(t *testing.T) {
 	require.NotContains(t, err.Error(), "secret")
 	require.NoError(t, Default("postgres://127.0.0.1/shop").Validate())
 }
+
+func TestURLThatIsNoneIsNotRepeated(t *testing.T) {
+	for _, url := range []string{
+		"postgres://shop:secret@127.0.0.1:port/shop",
+		"postgres://shop:secret/more@127.0.0.1/shop",
+		"postgres://shop:secret%zz@127.0.0.1/shop",
+		"postgres://shop:secret@[::1/shop",
+		"postgres://127.0.0.1/shop?sslmode=maybe&password=secret",
+		"redis://:secret@127.0.0.1:6379",
+		"shop:secret@127.0.0.1:5432",
+		"host=127.0.0.1 port=x password='secret' dbname=shop",
+		"host=127.0.0.1 password='secret",
+	} {
+		_, err := Open(Config{URL: url})
+		require.ErrorContains(t, err, "url: must be such as postgres://", url)
+		require.NotContains(t, err.Error(), "secret", url)
+	}
+}
