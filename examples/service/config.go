@@ -5,9 +5,13 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
+	"github.com/magnetar-go/magnetar/examples/database/postgres"
 	shed "github.com/magnetar-go/magnetar/middleware"
 	"github.com/magnetar-go/magnetar/policy"
 	"github.com/magnetar-go/magnetar/policy/config"
+	redislimit "github.com/magnetar-go/magnetar/policy/redis"
 	"github.com/magnetar-go/magnetar/pool"
 	"github.com/magnetar-go/magnetar/transport"
 )
@@ -22,15 +26,25 @@ type Config struct {
 	// StopWithin is all the time to stop in.
 	StopWithin time.Duration `yaml:"stop_within"`
 
-	Inbound   Inbound   `yaml:"inbound"`
-	Upstreams Upstreams `yaml:"upstreams"`
-	Database  Database  `yaml:"database"`
+	// Shared is where all processes of the service count together what is limited;
+	// without it each counts for itself.
+	Shared    *Shared         `yaml:"shared"`
+	Inbound   Inbound         `yaml:"inbound"`
+	Upstreams Upstreams       `yaml:"upstreams"`
+	Database  postgres.Config `yaml:"database"` // without a URL: a PostgreSQL that this program starts
+}
+
+// Shared is a Redis, and what is done while it is away.
+type Shared struct {
+	URL string `yaml:"url"` // empty: one that this program starts
+
+	redislimit.Config `yaml:",inline"`
 }
 
 // Inbound is what requests pass on their way in.
 type Inbound struct {
 	Deadline  *shed.DeadlineConfig      `yaml:"deadline"`
-	RateLimit *policy.RateLimiterConfig `yaml:"rate_limit"` // of each peer
+	RateLimit *policy.RateLimiterConfig `yaml:"rate_limit"` // of each peer, in Shared
 	// Shed is always on, for it is what drains when the service stops.
 	Shed policy.ConcurrencyConfig `yaml:"shed"`
 }
@@ -43,17 +57,11 @@ type Upstreams struct {
 
 // Upstream is how one of them is called.
 type Upstream struct {
-	URL         string               `yaml:"url"` // empty: a stand-in that this program starts
-	Calls       transport.Config     `yaml:"calls"`
-	Connections pool.TransportConfig `yaml:"connections"`
-}
-
-// Database is how the database is asked.
-type Database struct {
-	Address  string                       `yaml:"address"` // empty: a stand-in, here too
-	Sessions pool.Config                  `yaml:"sessions"`
-	Retry    *policy.RetryConfig          `yaml:"retry"`
-	Breaker  *policy.CircuitBreakerConfig `yaml:"breaker"`
+	URL string `yaml:"url"` // empty: a stand-in that this program starts
+	// Quota is how much the upstream takes from all who count in Shared.
+	Quota       *policy.RateLimiterConfig `yaml:"shared_rate_limit"`
+	Calls       transport.Config          `yaml:"calls"`
+	Connections pool.TransportConfig      `yaml:"connections"`
 }
 
 // loadConfig reads the file, and the environment's SERVICE_… over it. The error
@@ -77,7 +85,7 @@ func defaults() Config {
 		StopWithin: 10 * time.Second,
 		Inbound:    Inbound{Deadline: &shed.DeadlineConfig{}},
 		Upstreams:  Upstreams{Prices: upstream, Stock: upstream},
-		Database:   Database{Retry: &policy.RetryConfig{}, Breaker: &policy.CircuitBreakerConfig{}},
+		Database:   postgres.Default(""),
 	}
 }
 
@@ -88,6 +96,9 @@ func (c Config) Validate() error {
 	checkAddress(&f, "admin", c.Admin)
 	if c.StopWithin <= 0 {
 		f.Addf("stop_within", "%v: must be > 0", c.StopWithin)
+	}
+	if c.Shared != nil {
+		f.Add("shared", c.Shared.Validate())
 	}
 	if c.Inbound.Deadline != nil {
 		f.Add("inbound.deadline", c.Inbound.Deadline.Validate())
@@ -111,25 +122,32 @@ func (u Upstream) Validate() error {
 			f.Addf("url", "%q: must be such as https://prices.internal", u.URL)
 		}
 	}
+	if u.Quota != nil {
+		f.Add("shared_rate_limit", u.Quota.Validate())
+	}
 	f.Add("calls", u.Calls.Validate())
 	f.Add("connections", u.Connections.Validate())
 	return f.Err()
 }
 
-// Validate reports every invalid field.
-func (d Database) Validate() error {
+// Validate reports every invalid field. It does not repeat the URL, for there may
+// be a password in it.
+func (s Shared) Validate() error {
 	var f policy.Faults
-	if d.Address != "" {
-		checkAddress(&f, "address", d.Address)
+	if s.URL != "" && !namesRedis(s.URL) {
+		f.Addf("url", "must be such as redis://user:password@host:6379/0 (what it is, is not told here)")
 	}
-	f.Add("sessions", d.Sessions.Validate())
-	if d.Retry != nil {
-		f.Add("retry", d.Retry.Validate())
-	}
-	if d.Breaker != nil {
-		f.Add("breaker", d.Breaker.Validate())
-	}
+	f.Add("", s.Config.Validate())
 	return f.Err()
+}
+
+// namesRedis is stricter than go-redis, to whom "redis:6379" is localhost.
+func namesRedis(text string) bool {
+	if _, err := redis.ParseURL(text); err != nil {
+		return false
+	}
+	u, err := url.Parse(text)
+	return err == nil && (u.Host != "" || u.Scheme == "unix")
 }
 
 func checkAddress(f *policy.Faults, path, address string) {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	redislimit "github.com/magnetar-go/magnetar/policy/redis"
 )
 
 func write(t *testing.T, content string) string {
@@ -34,22 +36,45 @@ func TestCommittedFileIsMeantAsItIsRead(t *testing.T) {
 	require.Nil(t, stock.Calls.Retry, "off")
 	require.Equal(t, 250*time.Millisecond, stock.Calls.Timeouts.Total)
 	require.Zero(t, stock.Connections.MaxInFlight, "one upstream's values are not the other's")
-	require.Equal(t, 20, cfg.Database.Sessions.MaxSize)
+	require.Equal(t, 20, cfg.Database.Pool.MaxSize)
 	require.Equal(t, time.Second, cfg.Database.Breaker.Cooldown)
+	require.NotNil(t, cfg.Database.RateLimit, "on, though the file says nothing of it")
+	require.Empty(t, cfg.Shared.URL)
+	require.Equal(t, redislimit.Local, cfg.Shared.OnFailure)
+	require.Equal(t, 4, cfg.Shared.Replicas)
+	require.Equal(t, 1000, prices.Quota.Limit)
+	require.Nil(t, stock.Quota)
 }
 
 func TestEnvironmentOverridesFile(t *testing.T) {
-	t.Setenv("SERVICE_DATABASE_SESSIONS_MAX_SIZE", "40")
+	t.Setenv("SERVICE_DATABASE_POOL_MAX_SIZE", "40")
 	t.Setenv("SERVICE_UPSTREAMS_PRICES_URL", "https://prices.internal/v2")
 	t.Setenv("SERVICE_UPSTREAMS_STOCK_CALLS_RETRY", "{}")
 	t.Setenv("SERVICE_INBOUND_RATE_LIMIT", "null")
+	t.Setenv("SERVICE_DATABASE_URL", "postgres://shop:secret@db:5432/shop")
+	t.Setenv("SERVICE_DATABASE_RATE_LIMIT", "null")
+	t.Setenv("SERVICE_SHARED_URL", "rediss://:secret@redis:6379/1")
+	t.Setenv("SERVICE_SHARED_REPLICAS", "9")
 	cfg, err := loadConfig("service.yaml")
 	require.NoError(t, err)
-	require.Equal(t, 40, cfg.Database.Sessions.MaxSize)
-	require.Equal(t, 500*time.Millisecond, cfg.Database.Sessions.AcquireTimeout, "the file's")
+	require.Equal(t, 40, cfg.Database.Pool.MaxSize)
+	require.Equal(t, time.Second, cfg.Database.Pool.AcquireTimeout, "the file's")
 	require.Equal(t, "https://prices.internal/v2", cfg.Upstreams.Prices.URL)
 	require.NotNil(t, cfg.Upstreams.Stock.Calls.Retry)
 	require.Nil(t, cfg.Inbound.RateLimit)
+	require.Equal(t, "postgres://shop:secret@db:5432/shop", cfg.Database.URL)
+	require.Nil(t, cfg.Database.RateLimit)
+	require.Equal(t, "rediss://:secret@redis:6379/1", cfg.Shared.URL)
+	require.Equal(t, 9, cfg.Shared.Replicas)
+	require.Equal(t, "shop:", cfg.Shared.Prefix, "the file's")
+}
+
+func TestEnvironmentTurnsAPartOff(t *testing.T) {
+	t.Setenv("SERVICE_SHARED", "null")
+	cfg, err := loadConfig("service.yaml")
+	require.NoError(t, err)
+	require.Nil(t, cfg.Shared)
+	require.NotNil(t, cfg.Upstreams.Prices.Quota, "each process keeps it by itself")
 }
 
 func TestEmptyFileIsAllDefaults(t *testing.T) {
@@ -62,6 +87,7 @@ func TestAllFaultsAreToldAtOnceWithTheirPaths(t *testing.T) {
 	path := write(t, `listen: 8080
 admin: nowhere
 stop_within: -1s
+shared: {url: "redis://:secret@redis:port", on_failure: local, batch: -1, breaker: {cooldown: 3}, addr: redis}
 inbound:
   deadline: {max: 2}
   rate_limit: {limit: -5}
@@ -70,16 +96,20 @@ upstreams:
   prices:
     url: prices.internal
     calls: {retry: {multiplier: 0.5}, breaker: }
+    shared_rate_limit: {limit: 0}
   stock: []
 database:
-  sessions: {max_size: 2, min_idle: 3}
+  url: postgres://shop:secret@db:port/shop
+  pool: {max_size: 2, min_idle: 3}
   breaker: {failure_rate: 2}
+  retry: null
   password: secret
 `)
 	t.Setenv("SERVICE_STOP", "5s")
 	t.Setenv("SERVICE_DATABASE_RETRY_MAX_BACKOFF", "soon")
 	_, err := loadConfig(path)
 	require.Error(t, err)
+	require.NotContains(t, err.Error(), "secret")
 	var told []string
 	for line := range strings.Lines(strings.ReplaceAll(err.Error(), path, "service.yaml")) {
 		told = append(told, strings.TrimSpace(line))
@@ -88,16 +118,24 @@ database:
 		`service.yaml:1:9: listen: `,
 		`service.yaml:2:8: admin: "nowhere": must be host:port`,
 		`service.yaml:3:14: stop_within: -1s: must be > 0`,
-		`service.yaml:5:19: inbound.deadline.max: 2: a duration needs a unit`,
-		`service.yaml:6:23: inbound.rate_limit.limit: -5`,
-		`service.yaml:7:10: inbound.shed.limt: unknown field; did you mean "limit"?`,
-		`service.yaml:10:10: upstreams.prices.url: "prices.internal": must be such as https://prices.internal`,
-		`service.yaml:11:33: upstreams.prices.calls.retry.multiplier: 0.5`,
-		`service.yaml:11:48: upstreams.prices.calls.breaker: a key without a value`,
-		`service.yaml:12:10: upstreams.stock: `,
-		`service.yaml:14:37: database.sessions.min_idle: 3`,
-		`service.yaml:15:27: database.breaker.failure_rate: 2`,
-		`service.yaml:16:3: database.password: unknown field`,
+		`service.yaml:4:9: shared.replicas: 0: must be set`,
+		`service.yaml:4:15: shared.url: must be such as redis://`,
+		`service.yaml:4:71: shared.batch: -1`,
+		`service.yaml:4:95: shared.breaker.cooldown: 3: a duration needs a unit`,
+		`service.yaml:4:99: shared.addr: unknown field`,
+		`service.yaml:6:19: inbound.deadline.max: 2: a duration needs a unit`,
+		`service.yaml:7:23: inbound.rate_limit.limit: -5`,
+		`service.yaml:8:10: inbound.shed.limt: unknown field; did you mean "limit"?`,
+		`service.yaml:11:10: upstreams.prices.url: "prices.internal": must be such as https://prices.internal`,
+		`service.yaml:12:33: upstreams.prices.calls.retry.multiplier: 0.5`,
+		`service.yaml:12:48: upstreams.prices.calls.breaker: a key without a value`,
+		`service.yaml:13:32: upstreams.prices.shared_rate_limit.limit: 0`,
+		`service.yaml:14:10: upstreams.stock: `,
+		`service.yaml:16:8: database.url: must be such as postgres://`,
+		`service.yaml:17:33: database.pool.min_idle: 3`,
+		`service.yaml:18:27: database.breaker.failure_rate: 2`,
+		`service.yaml:19:10: database.retry: null: cannot be switched off`,
+		`service.yaml:20:3: database.password: unknown field`,
 		`environment variable SERVICE_DATABASE_RETRY_MAX_BACKOFF: database.retry.max_backoff: "soon"`,
 		`environment variable SERVICE_STOP: unknown variable`,
 	}
@@ -147,4 +185,31 @@ func TestMissingFileIsSaidToBe(t *testing.T) {
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	_, err = loadConfig(t.TempDir())
 	require.Error(t, err, "a directory")
+}
+
+func TestSecretsAreNotRepeated(t *testing.T) {
+	for variable, value := range map[string]string{
+		"SERVICE_DATABASE":       "postgres://shop:secret@db/shop",
+		"SERVICE_DATABASE_URL":   "postgres://shop:secret@db:port/shop",
+		"SERVICE_DATABASE_URLS":  "postgres://shop:secret@db/shop",
+		"SERVICE_DATABASE_POOL":  "postgres://shop:secret@db/shop",
+		"SERVICE_SHARED":         "redis://:secret@redis",
+		"SERVICE_SHARED_URL":     "redis://:secret@redis:6379/one",
+		"SERVICE_SHARED_BREAKER": "secret",
+	} {
+		t.Run(variable, func(t *testing.T) {
+			t.Setenv(variable, value)
+			_, err := loadConfig("service.yaml")
+			require.ErrorContains(t, err, variable)
+			require.NotContains(t, err.Error(), "secret")
+		})
+	}
+	for _, url := range []string{
+		"redis://:secret@redis:port", "redis://:sec/secret@redis", "redis://:secret%zz@redis", "http://:secret@redis",
+		"redis:6379", "redis://:secret@redis?password=secret", "redis://:secret@redis/0?timeout=secret",
+	} {
+		err := Shared{URL: url}.Validate()
+		require.ErrorContains(t, err, "url: must be such as redis://", url)
+		require.NotContains(t, err.Error(), "secret", url)
+	}
 }

@@ -1,104 +1,86 @@
 package main
 
 import (
-	"bufio"
 	"context"
+	"crypto/rand"
 	"errors"
-	"fmt"
-	"io"
-	"net"
-	"strings"
 
-	"github.com/magnetar-go/magnetar/policy"
-	"github.com/magnetar-go/magnetar/pool"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/magnetar-go/magnetar/examples/database/postgres"
 )
 
-var errNoProduct = errors.New("no such product")
+var (
+	errNoProduct    = errors.New("no such product")
+	errNoOrder      = errors.New("no such order")
+	errAnotherOrder = errors.New("the key is another order's")
+)
 
-// database lends sessions, and asks again on another where one failed. It stands
-// for any client whose connections are dear to make; examples/database has a
-// real one.
-type database struct {
-	sessions *pool.Pool[*session]
-	policies []policy.Policy // outermost first
+// schema is what the service finds in its database. It is not for the service to
+// make it.
+var schema = []string{
+	`create table product (id text primary key, name text not null)`,
+	`create table purchase (id text primary key, product text not null references product)`,
+	postgres.Keys,
 }
 
-func openDatabase(cfg Database, t *telemetry) (*database, error) {
-	dial := func(ctx context.Context) (*session, error) { return dialSession(ctx, cfg.Address) }
-	sessions, err := pool.New(pool.Funcs(dial, ping, (*session).close), cfg.Sessions,
-		pool.WithKey("database"), pool.WithTelemetry(t.observer), pool.WithObserver(t.others))
+// database asks PostgreSQL, and asks again where that is safe.
+type database struct{ *postgres.DB }
+
+func openDatabase(cfg postgres.Config, t *telemetry) (*database, error) {
+	db, err := postgres.Open(cfg, postgres.WithTelemetry(t.observer), postgres.WithObserver(t.others))
 	if err != nil {
 		return nil, err
 	}
-	opts := []policy.Option{policy.WithKey("database"), policy.WithObserver(t.all())}
-	d := &database{sessions: sessions}
-	if cfg.Retry != nil {
-		d.policies = append(d.policies, policy.NewRetry(*cfg.Retry, opts...))
-	}
-	if cfg.Breaker != nil {
-		d.policies = append(d.policies, policy.NewCircuitBreaker(*cfg.Breaker, opts...))
-	}
-	return d, nil
+	return &database{db}, nil
 }
 
-// name of a product. Whoever only reads may be asked again.
+// name of a product.
 func (d *database) name(ctx context.Context, id string) (string, error) {
-	return policy.Get(ctx, func(ctx context.Context) (name string, err error) {
-		err = d.sessions.Do(ctx, func(ctx context.Context, s *session) error {
-			name, err = s.ask(ctx, "NAME "+id)
-			return err
-		})
-		return name, err
-	}, d.policies...)
+	return d.text(ctx, errNoProduct, `select name from product where id = $1`, id)
 }
 
-func (d *database) close(ctx context.Context) error { return d.sessions.Close(ctx) }
-
-// session speaks a line and reads one.
-type session struct {
-	conn  net.Conn
-	lines *bufio.Reader
+// purchased is the product of an order.
+func (d *database) purchased(ctx context.Context, order string) (string, error) {
+	return d.text(ctx, errNoOrder, `select product from purchase where id = $1`, order)
 }
 
-func dialSession(ctx context.Context, address string) (*session, error) {
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp", address)
-	if err != nil {
-		return nil, err
+// text is the one that a query has for an id. Whoever only reads may be asked again.
+func (d *database) text(ctx context.Context, none error, query, id string) (string, error) {
+	return postgres.Get(ctx, d.DB, func(ctx context.Context, conn *pgx.Conn) (s string, err error) {
+		err = conn.QueryRow(ctx, query, id).Scan(&s)
+		if errors.Is(err, pgx.ErrNoRows) {
+			err = none
+		}
+		return s, err
+	})
+}
+
+// purchase orders a product, and returns the order's id, with an error too. With a
+// key that is the id, and the order is there once however often it is sent. Without
+// one it is not sent again if its commit got no answer: that is a
+// [*postgres.CommitUnknownError].
+func (d *database) purchase(ctx context.Context, key, product string) (string, error) {
+	if key == "" {
+		id := rand.Text()
+		return id, d.Do(ctx, insert(id, product))
 	}
-	return &session{conn, bufio.NewReader(conn)}, nil
-}
-
-// ask returns the answer to a question. A session that failed, or whose answer
-// nobody waited for, is closed: the answer would be taken for the next one's.
-func (s *session) ask(ctx context.Context, question string) (string, error) {
-	stop := context.AfterFunc(ctx, func() { _ = s.conn.Close() })
-	answer, err := s.exchange(question)
-	if !stop() || err != nil {
-		_ = s.conn.Close()
+	if err := d.DoOnce(ctx, key, insert(key, product)); err != nil {
+		return key, err
 	}
-	switch {
-	case ctx.Err() != nil:
-		return "", fmt.Errorf("%w: %w", context.Cause(ctx), errors.Join(ctx.Err(), err))
-	case err != nil:
-		return "", err
-	case answer == "NONE":
-		return "", policy.Permanent(errNoProduct)
+	was, err := d.purchased(ctx, key)
+	if err == nil && was != product {
+		err = errAnotherOrder
 	}
-	return strings.TrimPrefix(answer, "OK "), nil
+	return key, err
 }
 
-func (s *session) exchange(question string) (string, error) {
-	if _, err := io.WriteString(s.conn, question+"\n"); err != nil {
-		return "", err
+func insert(order, product string) func(context.Context, pgx.Tx) error {
+	return func(ctx context.Context, tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `insert into purchase select $1, id from product where id = $2`, order, product)
+		if err == nil && tag.RowsAffected() == 0 {
+			err = errNoProduct
+		}
+		return err
 	}
-	answer, err := s.lines.ReadString('\n')
-	return strings.TrimSuffix(answer, "\n"), err
 }
-
-func ping(ctx context.Context, s *session) error {
-	_, err := s.ask(ctx, "PING")
-	return err
-}
-
-func (s *session) close() error { return s.conn.Close() }

@@ -1,7 +1,9 @@
 // Service is a small complete service to be copied from: chi in, with deadlines,
-// quotas and load shedding; two upstreams and a database out, with retries,
-// breakers and pools; all of it configured by one YAML file and the environment.
+// quotas and load shedding; two upstreams and a PostgreSQL out, with retries,
+// breakers and pools; limits that its processes share in Redis; all of it configured
+// by one YAML file and the environment.
 //
+//	apt-get install postgresql redis-server
 //	go -C examples run ./service
 //	go -C examples run ./service -check
 //	SERVICE_LISTEN=127.0.0.1:9090 go -C examples run ./service -for 0
@@ -9,17 +11,22 @@
 // The first is visited by itself for a few seconds and then stops in order; the
 // second reports all that is wrong with the configuration; the third serves until
 // it is interrupted. With OTEL_TRACES_EXPORTER and OTEL_METRICS_EXPORTER it exports
-// spans and metrics.
+// spans and metrics. What the configuration names no URL of is started, and ends with
+// the program; passwords are for the environment:
+//
+//	SERVICE_DATABASE_URL=postgres://shop:…@db:5432/shop SERVICE_SHARED_URL=redis://:…@redis:6379
 //
 // To copy from:
 //
 //   - config.go and service.yaml, the configuration
 //   - service.go, how the parts are put together
 //   - serve.go, how they are stopped
-//   - upstream.go and database.go, what is called; product.go, who calls it
+//   - upstream.go and database.go, what is called; product.go and order.go, who calls it
+//   - answer.go, what clients are told when that fails
+//   - shared.go, what is counted in Redis
 //   - telemetry.go, who is told
 //
-// standins.go and visitors.go only make it run alone.
+// standins*.go and visitors.go only make it run alone.
 package main
 
 import (
@@ -33,9 +40,14 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/magnetar-go/magnetar/examples/internal/demo"
 )
 
 func main() {
+	redis.SetLogger(silent{})
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Stdout, os.Stderr, os.Args[1:])
 	stop()
@@ -63,16 +75,11 @@ func run(ctx context.Context, w, log io.Writer, args []string) error {
 		_, err := fmt.Fprintln(w, *path, "and the environment are well")
 		return err
 	}
-	return start(ctx, w, log, cfg, *lasts)
+	return standIn(ctx, w, cfg, func(cfg Config) error { return start(ctx, w, log, cfg, *lasts) })
 }
 
 // start serves what cfg says until ctx ends, or as long as it lasts.
-func start(ctx context.Context, w, log io.Writer, cfg Config, lasts time.Duration) (err error) {
-	others, err := standIn(ctx, &cfg)
-	if err != nil {
-		return err
-	}
-	defer others.close()
+func start(ctx context.Context, w, log io.Writer, cfg Config, lasts time.Duration) error {
 	l, err := listen(ctx, cfg)
 	if err != nil {
 		return err
@@ -99,17 +106,20 @@ func start(ctx context.Context, w, log io.Writer, cfg Config, lasts time.Duratio
 func (s *service) visited(ctx context.Context, w io.Writer, l listeners, stopWithin, lasts time.Duration) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var answers map[int]int
-	var visitors sync.WaitGroup
-	visitors.Go(func() {
+	v := newVisitors("http://" + l.public.Addr().String())
+	var visit sync.WaitGroup
+	visit.Go(func() {
 		defer cancel()
 		staying, leave := context.WithTimeout(ctx, lasts)
 		defer leave()
-		answers = visit(staying, "http://"+l.public.Addr().String())
+		v.visit(staying)
 	})
+	// In lines of their own even on a terminal, for the log's are among them.
+	hush := demo.Live(struct{ io.Writer }{w}, nil, v.String)
 	err := s.serve(ctx, l, stopWithin)
 	cancel()
-	visitors.Wait()
-	_, printed := fmt.Fprintf(w, "Stopped in order. Answers by status: %v\n", answers)
+	visit.Wait()
+	hush()
+	_, printed := fmt.Fprintf(w, "Stopped in order. %v\n", v)
 	return errors.Join(err, printed)
 }

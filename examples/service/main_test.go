@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -8,10 +10,10 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
-)
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+	"github.com/magnetar-go/magnetar/examples/internal/postgresd"
+	"github.com/magnetar-go/magnetar/examples/internal/redisd"
+)
 
 // anywhere has a service listen where nobody else does.
 func anywhere(t *testing.T) {
@@ -20,17 +22,30 @@ func anywhere(t *testing.T) {
 	t.Setenv("SERVICE_ADMIN", "127.0.0.1:0")
 }
 
-func TestProgramIsVisitedAndStops(t *testing.T) {
+// named names the servers, so that none is started: one that answers nobody, and
+// none.
+func named(t *testing.T) {
+	t.Helper()
+	anywhere(t)
+	t.Setenv("SERVICE_DATABASE_URL", "postgres://shop@127.0.0.1:1/shop")
+	t.Setenv("SERVICE_SHARED", "null")
+}
+
+func TestProgramStartsItsServersIsVisitedAndStops(t *testing.T) {
+	postgresd.Program.Find(t) // or it is skipped
+	redisd.Program.Find(t)
 	anywhere(t)
 	var out bytes.Buffer
 	require.NoError(t, run(t.Context(), &out, io.Discard, []string{"-config", "service.yaml", "-for", "500ms"}))
+	require.Contains(t, out.String(), "a redis-server is started …\n")
+	require.Contains(t, out.String(), "a PostgreSQL is started …\n")
 	require.Regexp(t, `A product is at http://127\.0\.0\.1:\d+/products/42, the console at http://127\.0\.0\.1:\d+/debug/magnetar`, out.String())
 	require.Regexp(t, `Stopped in order\. Answers by status: map\[.*200:\d+`, out.String())
 	require.NotContains(t, out.String(), "502:")
 }
 
 func TestProgramServesUntilItIsInterrupted(t *testing.T) {
-	anywhere(t)
+	named(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.NoError(t, run(ctx, io.Discard, io.Discard, []string{"-config", "service.yaml", "-for", "0"}))
@@ -51,7 +66,7 @@ func TestCheckReportsAndServesNobody(t *testing.T) {
 }
 
 func TestProgramReportsWhatItCannotDo(t *testing.T) {
-	anywhere(t)
+	named(t)
 	args := []string{"-config", "service.yaml", "-for", "1ms"}
 	require.Error(t, run(t.Context(), io.Discard, io.Discard, []string{"-nonsense"}))
 	for _, variable := range []string{"OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER"} {
@@ -69,4 +84,12 @@ func TestProgramReportsWhatItCannotDo(t *testing.T) {
 			require.ErrorContains(t, run(t.Context(), io.Discard, io.Discard, args), "address already in use")
 		})
 	}
+}
+
+func TestProgramSaysWhichPackageIsMissing(t *testing.T) {
+	anywhere(t)
+	t.Setenv("SERVICE_DATABASE_URL", "postgres://shop@127.0.0.1:1/shop")
+	t.Setenv("PATH", t.TempDir())
+	err := run(t.Context(), io.Discard, io.Discard, []string{"-config", "service.yaml", "-for", "1ms"})
+	require.EqualError(t, err, "no redis-server here: apt-get install redis-server")
 }

@@ -20,6 +20,7 @@ type service struct {
 	telemetry *telemetry
 	chain     []func(http.Handler) http.Handler // outermost first
 	shedder   *shed.Shedder
+	shared    *shared
 	prices    *upstream
 	stock     *upstream
 	database  *database
@@ -33,13 +34,16 @@ func newService(cfg Config, t *telemetry) (_ *service, err error) {
 			err = errors.Join(err, s.close(context.Background()))
 		}
 	}()
+	if s.shared, err = openShared(cfg.Shared, t); err != nil {
+		return nil, err
+	}
 	if err := s.openInbound(cfg.Inbound); err != nil {
 		return nil, err
 	}
-	if s.prices, err = openUpstream(cfg.Upstreams.Prices, t); err != nil {
+	if s.prices, err = openUpstream("prices", cfg.Upstreams.Prices, s.shared, t); err != nil {
 		return nil, err
 	}
-	if s.stock, err = openUpstream(cfg.Upstreams.Stock, t); err != nil {
+	if s.stock, err = openUpstream("stock", cfg.Upstreams.Stock, s.shared, t); err != nil {
 		return nil, err
 	}
 	s.database, err = openDatabase(cfg.Database, t)
@@ -49,15 +53,15 @@ func newService(cfg Config, t *telemetry) (_ *service, err error) {
 // openInbound makes the chain that requests pass: a span for each, the time it
 // has, the quota of its peer, and the limit of all together.
 func (s *service) openInbound(cfg Inbound) error {
-	telemetry, others := shed.WithTelemetry(s.telemetry.observer), shed.WithObserver(s.telemetry.others)
+	opts := []shed.Option{shed.WithTelemetry(s.telemetry.observer), shed.WithObserver(s.telemetry.others)}
 	s.chain = append(s.chain, otelhttp.NewMiddleware("service", otelhttp.WithTracerProvider(s.telemetry.spans)))
 	if cfg.Deadline != nil {
-		s.chain = append(s.chain, shed.Deadline(*cfg.Deadline, telemetry, others))
+		s.chain = append(s.chain, shed.Deadline(*cfg.Deadline, opts...))
 	}
 	if cfg.RateLimit != nil {
-		s.chain = append(s.chain, shed.RateLimit(*cfg.RateLimit, shed.ByPeerIP, telemetry, others))
+		s.chain = append(s.chain, shed.RateLimit(*cfg.RateLimit, shed.ByPeerIP, append(opts, s.shared.inbound()...)...))
 	}
-	shedder, err := shed.NewShedder(cfg.Shed, telemetry, others)
+	shedder, err := shed.NewShedder(cfg.Shed, opts...)
 	if err != nil {
 		return err
 	}
@@ -72,6 +76,8 @@ func (s *service) router() http.Handler {
 	r.Group(func(r chi.Router) {
 		r.Use(s.chain...)
 		r.Get("/products/{id:[0-9]+}", s.product)
+		r.Post("/products/{id:[0-9]+}/orders", s.buy)
+		r.Get("/orders/{id:[0-9A-Za-z_-]+}", s.bought)
 		r.NotFound(http.NotFound) // a flood of these has its price, too
 	})
 	r.Group(func(r chi.Router) {
@@ -102,16 +108,17 @@ func (s *service) admin() http.Handler {
 	return r
 }
 
-// close ends what requests are answered from, once there are none.
+// close ends what requests are answered from, once there are none: what was opened
+// last is closed first.
 func (s *service) close(ctx context.Context) error {
 	var errs []error
-	for _, u := range []*upstream{s.prices, s.stock} {
+	if s.database != nil {
+		errs = append(errs, s.database.Close(ctx))
+	}
+	for _, u := range []*upstream{s.stock, s.prices} {
 		if u != nil {
 			errs = append(errs, u.close(ctx))
 		}
 	}
-	if s.database != nil {
-		errs = append(errs, s.database.close(ctx))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.shared.close())...)
 }

@@ -20,6 +20,7 @@ import (
 type telemetry struct {
 	observer *otel.Observer
 	others   policy.Observer // beside it
+	logger   *slog.Logger
 	log      *otel.LogObserver
 	console  *otel.Console
 	spans    *sdktrace.TracerProvider
@@ -45,8 +46,10 @@ func newTelemetry(ctx context.Context, log io.Writer) (*telemetry, error) {
 		}
 		metricOpts = append(metricOpts, sdkmetric.WithReader(reader))
 	}
+	logger := slog.New(slog.NewJSONHandler(log, nil))
 	t := &telemetry{
-		log:     otel.NewLogObserver(slog.New(slog.NewJSONHandler(log, nil))),
+		logger:  logger,
+		log:     otel.NewLogObserver(logger),
 		console: otel.NewConsole(),
 		spans:   sdktrace.NewTracerProvider(spanOpts...),
 		metrics: sdkmetric.NewMeterProvider(metricOpts...),

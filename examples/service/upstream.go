@@ -22,8 +22,12 @@ type upstream struct {
 	connections *pool.Transport
 }
 
-func openUpstream(cfg Upstream, t *telemetry) (*upstream, error) {
+func openUpstream(name string, cfg Upstream, counted *shared, t *telemetry) (*upstream, error) {
 	base, err := url.Parse(cfg.URL)
+	if err != nil {
+		return nil, err
+	}
+	opts, err := counted.outbound(name, cfg.Quota, t)
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +35,8 @@ func openUpstream(cfg Upstream, t *telemetry) (*upstream, error) {
 	if err != nil {
 		return nil, err
 	}
-	chain := transport.New(connections, cfg.Calls, transport.WithTelemetry(t.observer), transport.WithObserver(t.others))
+	opts = append(opts, transport.WithTelemetry(t.observer), transport.WithObserver(t.others))
+	chain := transport.New(connections, cfg.Calls, opts...)
 	return &upstream{base, &http.Client{Transport: chain}, connections}, nil
 }
 

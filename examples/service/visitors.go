@@ -12,31 +12,59 @@ import (
 	"github.com/magnetar-go/magnetar/examples/internal/demo"
 )
 
-// visit has a few visitors ask for products until ctx ends, and returns how many
-// answers there were of each status; 0 is no answer.
-func visit(ctx context.Context, url string) map[int]int {
+// visitors ask for products, and buy some.
+type visitors struct {
+	client *http.Client
+	url    string
+
+	mu sync.Mutex
+	// Guarded by mu:
+	answers map[int]int // by status; 0 is no answer
+}
+
+func newVisitors(url string) *visitors {
 	client := &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone(), Timeout: 5 * time.Second}
-	defer client.CloseIdleConnections()
-	var mu sync.Mutex
-	answers := make(map[int]int)
-	var visitors sync.WaitGroup
+	return &visitors{client: client, url: url, answers: make(map[int]int)}
+}
+
+// visit lasts until ctx ends.
+func (v *visitors) visit(ctx context.Context) {
+	defer v.client.CloseIdleConnections()
+	var all sync.WaitGroup
 	for range 8 {
-		visitors.Go(func() {
+		all.Go(func() {
 			for demo.Sleep(ctx, rand.N(80*time.Millisecond)) {
-				status := ask(client, fmt.Sprintf("%s/products/%d", url, rand.N(1100)))
-				mu.Lock()
-				answers[status]++
-				mu.Unlock()
+				product := fmt.Sprintf("%s/products/%d", v.url, rand.N(1100))
+				if rand.N(10) == 0 {
+					v.note(ask(v.client, http.MethodPost, product+"/orders"))
+				} else {
+					v.note(ask(v.client, http.MethodGet, product))
+				}
 			}
 		})
 	}
-	visitors.Wait()
-	return answers
+	all.Wait()
+}
+
+func (v *visitors) note(status int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.answers[status]++
+}
+
+func (v *visitors) String() string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return fmt.Sprintf("Answers by status: %v", v.answers)
 }
 
 // ask has no context, so that the end of the visit cuts no call.
-func ask(client *http.Client, url string) (status int) {
-	resp, err := client.Get(url) //nolint:noctx // see above; the client has a timeout
+func ask(client *http.Client, method, url string) (status int) {
+	req, err := http.NewRequest(method, url, nil) //nolint:noctx // see above; the client has a timeout
+	if err != nil {
+		return 0
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		return 0
 	}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/magnetar-go/magnetar/examples/database/postgres"
+	"github.com/magnetar-go/magnetar/policy"
+)
+
+func answer(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		http.Error(w, "no answer", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client may have gone
+}
+
+// refuse tells the client whether it is worth coming back, and the log what the
+// client need not know. Once the request's time is up it says nothing: Deadline
+// answers.
+func (s *service) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	unknown := perhaps(err)
+	switch {
+	case r.Context().Err() != nil:
+	case errors.Is(err, errNoProduct), errors.Is(err, errNoOrder):
+		http.Error(w, "no such thing", http.StatusNotFound)
+	case errors.Is(err, errAnotherOrder):
+		http.Error(w, "this Idempotency-Key is of another order", http.StatusUnprocessableEntity)
+	case unknown && r.Header.Get("Idempotency-Key") == "":
+		s.complain(r, err)
+		// Not 5xx, which many clients repeat by themselves, be it a POST.
+		http.Error(w, "it may have been ordered or not: look for the order in a while, before you order again", http.StatusConflict)
+	case unknown, passing(err):
+		if policy.IsPermanent(err) { // a wrong password, say
+			s.complain(r, err)
+		}
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "try again later", http.StatusServiceUnavailable)
+	default:
+		s.complain(r, err)
+		http.Error(w, "something behind this service is broken", http.StatusBadGateway)
+	}
+}
+
+// complain tells the log what somebody should look at. What passes by itself, it has
+// from the policies.
+func (s *service) complain(r *http.Request, err error) {
+	s.telemetry.logger.ErrorContext(r.Context(), "not answered", "path", r.URL.Path, "error", err)
+}
+
+// passing reports whether nothing was asked of what is behind the service: it is
+// left alone for now, or lets nobody in.
+func passing(err error) bool {
+	return policy.Refused(err) || errors.Is(err, policy.ErrPoolExhausted) || errors.Is(err, policy.ErrConnectionCreation)
+}
+
+// perhaps reports whether what failed may have been done all the same.
+func perhaps(err error) bool {
+	_, unknown := errors.AsType[*postgres.CommitUnknownError](err)
+	return unknown
+}
