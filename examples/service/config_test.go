@@ -58,7 +58,7 @@ func TestEnvironmentOverridesFile(t *testing.T) {
 	cfg, err := loadConfig("service.yaml")
 	require.NoError(t, err)
 	require.Equal(t, 40, cfg.Database.Pool.MaxSize)
-	require.Equal(t, time.Second, cfg.Database.Pool.AcquireTimeout, "the file's")
+	require.Equal(t, 1500*time.Millisecond, cfg.Database.Pool.AcquireTimeout, "the file's")
 	require.Equal(t, "https://prices.internal/v2", cfg.Upstreams.Prices.URL)
 	require.NotNil(t, cfg.Upstreams.Stock.Calls.Retry)
 	require.Nil(t, cfg.Inbound.RateLimit)

@@ -16,6 +16,11 @@
 //
 //	SERVICE_DATABASE_URL=postgres://shop:…@db:5432/shop SERVICE_SHARED_URL=redis://:…@redis:6379
 //
+// GET /products/42 is answered from all that is behind the service. POST
+// /products/42/orders places an order: once for its Idempotency-Key, and without one
+// never twice, but then perhaps with the answer that nobody knows whether it was
+// placed; GET /orders/… tells.
+//
 // To copy from:
 //
 //   - config.go and service.yaml, the configuration

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"testing"
@@ -49,6 +50,16 @@ func TestProgramServesUntilItIsInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.NoError(t, run(ctx, io.Discard, io.Discard, []string{"-config", "service.yaml", "-for", "0"}))
+}
+
+func TestProgramThatIsInterruptedWhileItStartsServersEndsThem(t *testing.T) {
+	postgresd.Program.Find(t)
+	anywhere(t)
+	t.Setenv("SERVICE_SHARED", "null")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("that will do"))
+	err := run(ctx, io.Discard, io.Discard, []string{"-config", "service.yaml", "-for", "0"})
+	require.EqualError(t, err, "that will do")
 }
 
 func TestCheckReportsAndServesNobody(t *testing.T) {

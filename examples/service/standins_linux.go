@@ -15,6 +15,7 @@ import (
 // withServers starts real servers, as Debian packs them.
 func withServers(ctx context.Context, w io.Writer, cfg Config, serve func(Config) error) error {
 	var served error
+	began := false
 	err := daemon.Alone(ctx, func(t testing.TB) {
 		if s := cfg.Shared; s != nil && s.URL == "" {
 			_, _ = fmt.Fprintln(w, "No shared.url: a redis-server is started …")
@@ -25,8 +26,12 @@ func withServers(ctx context.Context, w io.Writer, cfg Config, serve func(Config
 			s := startPostgreSQL(t)
 			cfg.Database.URL = s.URL(s.User.Userinfo(), s.Address())
 		}
+		began = true
 		served = serve(cfg)
 	})
+	if ctx.Err() != nil && !began {
+		return context.Cause(ctx)
+	}
 	return errors.Join(served, err)
 }
 
