@@ -41,7 +41,8 @@ type Config struct {
 	// CreateTimeout bounds the making of a connection. Default: 10s.
 	CreateTimeout time.Duration `json:"create_timeout,omitempty" yaml:"create_timeout,omitempty"`
 	// MaxCreating is how many are made at a time; after a failure it is one, with
-	// a growing pause before each. Default: 4.
+	// a pause before each that grows from 100ms to 5s, or to a quarter of
+	// AcquireTimeout where that is less. Default: 4.
 	MaxCreating int `json:"max_creating,omitempty" yaml:"max_creating,omitempty"`
 	// CheckAfter is how long a connection may be unused without being checked
 	// before it is lent. It may act early, as IdleTimeout does. Less than 1ms:

@@ -23,8 +23,20 @@ type trouble struct {
 	checkAt  int64
 }
 
-func newBackoff() *policy.Retry {
-	return policy.NewRetry(policy.RetryConfig{InitialBackoff: 100 * time.Millisecond, MaxBackoff: 5 * time.Second, Multiplier: 2})
+// The pauses between creations that fail grow, but not so that callers come and go
+// without one.
+const (
+	firstPause   = 100 * time.Millisecond
+	longestPause = 5 * time.Second
+	tries        = 4 // at least, while a caller has the patience to wait
+)
+
+func newBackoff(acquireTimeout time.Duration) *policy.Retry {
+	longest := longestPause
+	if acquireTimeout > 0 {
+		longest = max(firstPause, min(longest, acquireTimeout/tries))
+	}
+	return policy.NewRetry(policy.RetryConfig{InitialBackoff: firstPause, MaxBackoff: longest, Multiplier: 2})
 }
 
 var errNil = errors.New("it returned nil without an error")

@@ -20,7 +20,8 @@
 // its time: a creation that hangs, a check that hangs and a Close that hangs give
 // their place back. A connection being made belongs to no caller, so that one who
 // leaves loses nothing; while none can be made, it is tried one at a time, with
-// growing, jittered pauses.
+// growing, jittered pauses: up to 5 s, but to no more than a quarter of AcquireTimeout
+// where that is above 100 ms.
 //
 // A [Lease] is a value. One that is ended twice, or late, changes nothing and is
 // counted.

@@ -89,7 +89,7 @@ func New[T any](f Factory[T], cfg Config, opts ...Option) (*Pool[T], error) {
 		key:     o.key,
 		gates:   o.gates,
 		watch:   o.watch().At(o.key, ""),
-		backoff: newBackoff(),
+		backoff: newBackoff(cfg.AcquireTimeout),
 		epoch:   time.Now().Add(-1), // no time is zero
 		drained: make(chan struct{}),
 		max:     cfg.MaxSize,

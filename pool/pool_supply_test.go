@@ -342,3 +342,32 @@ func TestPoolTrap13ServedAndGoneInTheSameMoment(t *testing.T) {
 		require.NotZero(t, gone)
 	})
 }
+
+// However long the server was away, who comes when it is back waits for a part of
+// its patience only.
+func TestPausesLeaveTimeForThoseWhoWait(t *testing.T) {
+	for patience, longest := range map[time.Duration]time.Duration{
+		time.Second:            250 * time.Millisecond,
+		100 * time.Millisecond: 100 * time.Millisecond,
+		time.Hour:              5 * time.Second,
+		-1:                     5 * time.Second,
+	} {
+		t.Run(patience.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var back atomic.Bool
+				w := &works{create: func(context.Context, int) error {
+					if back.Load() {
+						return nil
+					}
+					return errBroken
+				}}
+				p := open(t, w, pool.Config{AcquireTimeout: patience, MinIdle: 1})
+				time.Sleep(time.Minute)
+				back.Store(true)
+				began := time.Now()
+				require.Eventually(t, func() bool { return p.Stats().Idle > 0 }, time.Minute, time.Millisecond)
+				require.LessOrEqual(t, time.Since(began), longest+time.Millisecond)
+			})
+		})
+	}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net"
 	"net/url"
 	"time"
@@ -119,7 +120,7 @@ func (u Upstream) Validate() error {
 	if u.URL != "" {
 		parsed, err := url.Parse(u.URL)
 		if err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https" {
-			f.Addf("url", "%q: must be such as https://prices.internal", u.URL)
+			f.Add("url", errors.New("must be such as https://prices.internal")) // it may have a password, and is not repeated
 		}
 	}
 	if u.Quota != nil {

@@ -126,7 +126,7 @@ database:
 		`service.yaml:6:19: inbound.deadline.max: 2: a duration needs a unit`,
 		`service.yaml:7:23: inbound.rate_limit.limit: -5`,
 		`service.yaml:8:10: inbound.shed.limt: unknown field; did you mean "limit"?`,
-		`service.yaml:11:10: upstreams.prices.url: "prices.internal": must be such as https://prices.internal`,
+		`service.yaml:11:10: upstreams.prices.url: must be such as https://prices.internal`,
 		`service.yaml:12:33: upstreams.prices.calls.retry.multiplier: 0.5`,
 		`service.yaml:12:48: upstreams.prices.calls.breaker: a key without a value`,
 		`service.yaml:13:32: upstreams.prices.shared_rate_limit.limit: 0`,

@@ -117,7 +117,7 @@ func fresh(dst reflect.Value) reflect.Value {
 
 func (d *decoder) structure(dst reflect.Value, n *node, path string) {
 	if n.kind != mapping {
-		d.fail(n, path, mismatch(n, "a mapping"))
+		d.fail(n, path, misplaced(n, "a mapping"))
 		return
 	}
 	fields := d.fieldsOf(dst.Type())
@@ -134,7 +134,7 @@ func (d *decoder) structure(dst reflect.Value, n *node, path string) {
 
 func (d *decoder) mapping(dst reflect.Value, n *node, path string) {
 	if n.kind != mapping {
-		d.fail(n, path, mismatch(n, "a mapping"))
+		d.fail(n, path, misplaced(n, "a mapping"))
 		return
 	}
 	t := dst.Type()
@@ -162,7 +162,7 @@ func (d *decoder) mapping(dst reflect.Value, n *node, path string) {
 
 func (d *decoder) list(dst reflect.Value, n *node, path string) {
 	if n.kind != list {
-		d.fail(n, path, mismatch(n, "a list"))
+		d.fail(n, path, misplaced(n, "a list"))
 		return
 	}
 	s := reflect.MakeSlice(dst.Type(), len(n.items), len(n.items))
@@ -220,7 +220,7 @@ func (d *decoder) merged(n *node, path string) []pair {
 		}
 		return all
 	}
-	d.faults.add(n.at, join(path, "<<"), mismatch(n, "a mapping to merge"))
+	d.faults.add(n.at, join(path, "<<"), misplaced(n, "a mapping to merge"))
 	return nil
 }
 
@@ -245,4 +245,13 @@ func missingValue(t reflect.Type) error {
 
 func mismatch(n *node, want string) error {
 	return fmt.Errorf("%v: must be %s", n, want)
+}
+
+// misplaced is mismatch where there are keys to come. A text there may be one that
+// was meant for such a key, as a URL with a password, and is not quoted.
+func misplaced(n *node, want string) error {
+	if n.kind == str || n.kind == untyped {
+		return fmt.Errorf("a string: must be %s", want)
+	}
+	return mismatch(n, want)
 }
