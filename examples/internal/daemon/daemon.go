@@ -128,15 +128,17 @@ func (d *Daemon) Restart() {
 	d.run()
 }
 
-// Signal sends a signal to the server.
+// Signal sends a signal to the server, which must run.
 func (d *Daemon) Signal(s os.Signal) {
 	d.t.Helper()
+	require.NotNil(d.t, d.cmd, "%s does not run", d.binary)
 	require.NoError(d.t, d.cmd.Process.Signal(s))
 }
 
-// SignalAll sends a signal to the server and to its children.
+// SignalAll sends a signal to the server, which must run, and to its children.
 func (d *Daemon) SignalAll(s syscall.Signal) {
 	d.t.Helper()
+	require.NotNil(d.t, d.cmd, "%s does not run", d.binary)
 	require.NoError(d.t, syscall.Kill(-d.cmd.Process.Pid, s)) // the group
 }
 
