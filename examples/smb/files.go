@@ -7,7 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
+	"syscall"
 	"time"
 
 	"github.com/cloudsoda/go-smb2"
@@ -22,16 +22,25 @@ type Config struct {
 	Pool    pool.Config
 	Retry   policy.RetryConfig
 	Breaker policy.CircuitBreakerConfig
-	// Try is the time of a try from when it has a session.
+	// Try is the time of a try from when it has a session: enough for the longest
+	// file and directory. Default, when zero or negative: 2s.
 	Try time.Duration
 	// MaxRead is the most bytes that a file may have to be read; longer ones are an
 	// error that matches [ErrTooLong]. Default, when zero or negative: 64 MiB.
 	MaxRead int64
+	// MaxList is the most names that a directory may have to be listed; longer ones
+	// are the same error. Default, when zero or negative: 100,000.
+	MaxList int
 }
 
-const defaultMaxRead = 64 << 20
+const (
+	defaultTry     = 2 * time.Second
+	defaultMaxRead = 64 << 20
+	defaultMaxList = 100_000
+)
 
-// ErrTooLong is of a file that is longer than is read, or so the server says.
+// ErrTooLong is of a file or directory that is longer than is read, or so the
+// server says.
 var ErrTooLong = errors.New("too long to be read")
 
 // Patient is for callers who would rather wait for a server that restarts than
@@ -49,7 +58,7 @@ func Patient() Config {
 		// With a share of trials whom the breaker refuses is told to come back after
 		// the cooldown; without, when a trial under way would expire.
 		Breaker: policy.CircuitBreakerConfig{FailureThreshold: 10, Cooldown: 200 * time.Millisecond, TrialShare: 0.1},
-		Try:     2 * time.Second,
+		Try:     defaultTry,
 	}
 }
 
@@ -61,13 +70,22 @@ type Files struct {
 	retry   *policy.Retry
 	breaker *policy.CircuitBreaker
 	timeout *policy.Timeout
+	appends *policy.Concurrency // one at a time
 	maxRead int64
+	maxList int
+	litter  *litter
 }
 
 // OpenFiles opens the share, without waiting for a session. Observers are told
-// what the policies decide, beside the telemetry.
+// what the policies decide, beside the telemetry. The error tells all that is
+// wrong with s and cfg.
 func OpenFiles(s Server, cfg Config, observers ...policy.Observer) (*Files, error) {
-	if err := errors.Join(cfg.Retry.Validate(), cfg.Breaker.Validate()); err != nil {
+	var faults policy.Faults
+	faults.Add("server", s.validate())
+	faults.Add("pool", cfg.Pool.Validate())
+	faults.Add("retry", cfg.Retry.Validate())
+	faults.Add("breaker", cfg.Breaker.Validate())
+	if err := faults.Err(); err != nil {
 		return nil, err
 	}
 	others := policy.Observers(observers...)
@@ -77,19 +95,47 @@ func OpenFiles(s Server, cfg Config, observers ...policy.Observer) (*Files, erro
 	if err != nil {
 		return nil, err
 	}
-	return &Files{
+	f := &Files{
 		pool:    sessions,
 		retry:   policy.NewRetry(cfg.Retry, append(opts, policy.RetryIf(worthWaiting))...),
 		breaker: policy.NewCircuitBreaker(cfg.Breaker, append(opts, policy.FailureIf(serversFault))...),
-		timeout: policy.NewTimeout(cfg.Try, opts...),
-		maxRead: maxRead(cfg.MaxRead),
-	}, nil
+		timeout: policy.NewTimeout(positive(cfg.Try, defaultTry), opts...),
+		appends: policy.NewConcurrency(policy.ConcurrencyConfig{Limit: 1, MaxQueue: maxAppends, MaxWait: -1}, opts...),
+		maxRead: positive(cfg.MaxRead, defaultMaxRead),
+		maxList: positive(cfg.MaxList, defaultMaxList),
+	}
+	f.litter = newLitter(f.sweep)
+	return f, nil
+}
+
+// maxAppends is how many may wait for another to end.
+const maxAppends = 1000
+
+func positive[T int | int64 | time.Duration](configured, otherwise T) T {
+	if configured <= 0 {
+		return otherwise
+	}
+	return configured
 }
 
 func checkShare(ctx context.Context, sh *Share) error { return sh.check(ctx) }
 
-// Close waits for the calls under way until ctx ends, and cuts them then.
-func (f *Files) Close(ctx context.Context) error { return f.pool.Close(ctx) }
+// Close waits for the calls under way, and for the removal of what earlier ones have
+// left behind, until ctx ends, and cuts them then.
+func (f *Files) Close(ctx context.Context) error {
+	f.litter.close(ctx)
+	return f.pool.Close(ctx)
+}
+
+// sweep removes what calls have left behind, as far as it can until ctx ends.
+func (f *Files) sweep(ctx context.Context, left []attempt) {
+	_, _ = call(ctx, f, func(ctx context.Context) (none struct{}, err error) {
+		return none, f.lend(ctx, func(share *smb2.Share) (err error) {
+			left, err = forget(share, left)
+			return err
+		})
+	})
+}
 
 // worthWaiting is the rule of a patient caller: but for what is permanent all is
 // tried again, even what the breaker or the pool has refused.
@@ -111,6 +157,9 @@ func (f *Files) lend(ctx context.Context, use func(*smb2.Share) error) error {
 
 // Read returns what is in a file.
 func (f *Files) Read(ctx context.Context, name string) ([]byte, error) {
+	if err := fileName("read", name); err != nil {
+		return nil, err
+	}
 	return call(ctx, f, func(ctx context.Context) (data []byte, err error) {
 		err = f.lend(ctx, func(share *smb2.Share) error {
 			file, err := share.Open(name)
@@ -118,7 +167,11 @@ func (f *Files) Read(ctx context.Context, name string) ([]byte, error) {
 				return err
 			}
 			info, err := file.Stat()
-			if err == nil {
+			switch {
+			case err != nil:
+			case info.IsDir():
+				err = &os.PathError{Op: "read", Path: name, Err: syscall.EISDIR}
+			default:
 				data, err = readSize(file, info.Size(), f.maxRead)
 			}
 			return errors.Join(err, file.Close())
@@ -150,24 +203,48 @@ func shortened(err error) error {
 	return err
 }
 
-// List returns the names in a directory, "" being the share's root.
+// List returns the names in a directory, sorted, "" being the share's root. Files
+// that are not complete yet are not among them.
 func (f *Files) List(ctx context.Context, dir string) ([]string, error) {
+	if err := dirName("list", dir); err != nil {
+		return nil, err
+	}
 	return call(ctx, f, func(ctx context.Context) (names []string, err error) {
 		err = f.lend(ctx, func(share *smb2.Share) error {
-			entries, err := share.ReadDir(dir)
-			names = names[:0]
-			for _, e := range entries {
-				names = append(names, e.Name())
-			}
+			names, err = list(share, dir, f.maxList)
 			return err
 		})
-		return slices.DeleteFunc(names, isTemporary), err
+		return names, err
 	})
 }
 
-// Remove removes a file. One that a try before this one may have removed is not
-// missed.
+// list has the server go on for no longer than there may be names.
+func list(share *smb2.Share, dir string, most int) ([]string, error) {
+	file, err := share.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	names, err := file.Readdirnames(most + 1)
+	if errors.Is(err, io.EOF) { // it is empty
+		err = nil
+	}
+	err = errors.Join(err, file.Close())
+	switch {
+	case err != nil:
+		return nil, err
+	case len(names) > most:
+		return nil, fmt.Errorf("%s: more than %d names: %w", dir, most, ErrTooLong)
+	}
+	slices.Sort(names)
+	return slices.DeleteFunc(names, isTemporary), nil
+}
+
+// Remove removes a file, or an empty directory. One that a try before this one may
+// have removed is not missed.
 func (f *Files) Remove(ctx context.Context, name string) error {
+	if err := fileName("remove", name); err != nil {
+		return err
+	}
 	tries := 0
 	_, err := call(ctx, f, func(ctx context.Context) (none struct{}, err error) {
 		return none, f.lend(ctx, func(share *smb2.Share) error {
@@ -181,12 +258,3 @@ func (f *Files) Remove(ctx context.Context, name string) error {
 	})
 	return err
 }
-
-func maxRead(configured int64) int64 {
-	if configured <= 0 {
-		return defaultMaxRead
-	}
-	return configured
-}
-
-func isTemporary(name string) bool { return strings.HasPrefix(name, temporary) }

@@ -16,6 +16,8 @@
 //   - transient.go, which errors may pass, by their types and status codes
 //   - files.go, the pool with retries, a circuit breaker and a timeout around it
 //   - write.go, what may be repeated of what changes files, and what may not
+//   - litter.go, how what failed writes leave behind is removed
+//   - names.go, which names are not sent, since another file might be meant
 package main
 
 import (

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/cloudsoda/go-smb2"
+
+	"github.com/magnetar-go/magnetar/policy"
 )
 
 // Server is a share, and who asks for it.
@@ -19,6 +22,17 @@ type Server struct {
 	User     string
 	Password string
 	Domain   string
+}
+
+func (s Server) validate() error {
+	var f policy.Faults
+	if _, _, err := net.SplitHostPort(s.Address); err != nil {
+		f.Addf("address", "%q: %w", s.Address, err)
+	}
+	if s.Share == "" {
+		f.Addf("share", "must not be empty")
+	}
+	return f.Err()
 }
 
 // closeTime is for how long a server is told goodbye.
@@ -118,7 +132,7 @@ func (sh *Share) within(ctx context.Context, f func(context.Context) error) erro
 	}
 	stop := context.AfterFunc(ctx, sh.cut)
 	defer stop()
-	err := f(ctx)
+	err := trusting(ctx, f)
 	switch {
 	case err == nil:
 		return nil
@@ -129,6 +143,23 @@ func (sh *Share) within(ctx context.Context, f func(context.Context) error) erro
 		sh.cut()
 	}
 	return err
+}
+
+// trusting runs f. go-smb2 believes a server who says that it has written more than
+// it was sent, and panics: that is an answer that makes no sense.
+func trusting(ctx context.Context, f func(context.Context) error) (err error) {
+	defer func() {
+		v := recover()
+		if v == nil {
+			return
+		}
+		bounds, ok := v.(runtime.Error)
+		if !ok {
+			panic(v)
+		}
+		err = &smb2.InvalidResponseError{Message: bounds.Error()}
+	}()
+	return f(ctx)
 }
 
 func (sh *Share) cut() {

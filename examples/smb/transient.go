@@ -18,6 +18,7 @@ const (
 	statusFileLockConflict     = 0xC0000054
 	statusLogonFailure         = 0xC000006D
 	statusInsufficientResource = 0xC000009A
+	statusDeletePending        = 0xC0000056
 	statusIOTimeout            = 0xC00000B5
 	statusNetworkNameDeleted   = 0xC00000C9
 	statusBadNetworkName       = 0xC00000CC
@@ -45,8 +46,9 @@ var overloaded = []uint32{
 	statusIOTimeout, statusServerShutdown, statusServerUnavailable,
 }
 
-// held are the answers about a file that somebody else has open.
-var held = []uint32{statusSharingViolation, statusFileLockConflict}
+// held are the answers about a file that somebody else has open; one that was
+// removed meanwhile is gone after that.
+var held = []uint32{statusSharingViolation, statusFileLockConflict, statusDeletePending}
 
 // marked marks err for the policies: all that is not known to pass is permanent,
 // such as a file that does not exist and a wrong password. The end of a context
@@ -96,7 +98,10 @@ func answered(err error, with []uint32) bool {
 
 // told reports whether err is the server's own word on a request, so that it is
 // known not to have been carried out. Some answers go-smb2 tells as those of os.
+// What a server says of a session or of itself is no such word: it may be its
+// answer to the close that follows a rename, which was made.
 func told(err error) bool {
 	_, response := errors.AsType[*smb2.ResponseError](err)
-	return response || errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrExist) || errors.Is(err, os.ErrPermission)
+	known := response || errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrExist) || errors.Is(err, os.ErrPermission)
+	return known && !serversFault(err)
 }

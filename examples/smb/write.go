@@ -7,16 +7,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path"
 	"slices"
 
 	"github.com/cloudsoda/go-smb2"
 
 	"github.com/magnetar-go/magnetar/policy"
 )
-
-// temporary is how the names of files begin that are not complete yet.
-const temporary = ".incomplete-"
 
 // UnknownError is of a change of which nobody knows whether it was made: the
 // server was asked for it, and has not answered. It is for the caller to look.
@@ -36,60 +32,73 @@ func (e *UnknownError) Unwrap() error { return e.Err }
 // Write makes data all that is in a file. Who reads it sees what was there before
 // or all of data: it is written beside, and then takes the name. That is why it
 // may be repeated, for a file that nobody else writes at the same time.
+//
+// What tries leave behind is removed by the next one, and after the last one in
+// the background, for which Write does not wait and which has 5 s. It stays there
+// if the server does not answer so long, or if this program ends before.
 func (f *Files) Write(ctx context.Context, name string, data []byte) error {
-	var before []*attempt
+	if err := newName("write", name); err != nil {
+		return err
+	}
+	var left []attempt
+	defer func() { f.litter.add(left) }()
+	unanswered := 0
 	_, err := call(ctx, f, func(ctx context.Context) (none struct{}, err error) {
-		return none, f.lend(ctx, func(share *smb2.Share) error {
-			if err := forget(share, before); err != nil {
+		return none, f.lend(ctx, func(share *smb2.Share) (err error) {
+			// What a server holds open for a session that it does not know to be gone
+			// may stay, but not what could still take the name of what is written now.
+			left, err = forget(share, left)
+			if slices.ContainsFunc(left, func(a attempt) bool { return a.renaming }) {
 				return err
 			}
-			this := &attempt{temp: path.Join(path.Dir(name), temporary+rand.Text())}
-			before = append(before, this)
+			left = append(left, attempt{temp: beside(name, rand.Text())})
+			this := &left[len(left)-1]
 			if err := share.WriteFile(this.temp, data, 0o644); err != nil {
 				return err
 			}
-			err := share.Rename(this.temp, name)
-			this.unanswered = !told(err)
+			this.renaming = true
+			unanswered++
+			err = share.Rename(this.temp, name)
+			if err == nil || told(err) {
+				this.renaming = false
+				unanswered--
+			}
+			if err == nil {
+				left = left[:len(left)-1]
+			}
 			return err
 		})
 	})
-	if err != nil && slices.ContainsFunc(before, func(a *attempt) bool { return a.unanswered }) {
+	if err != nil && unanswered > 0 {
 		return &UnknownError{"write", name, err}
 	}
 	return err
 }
 
-// attempt is a try to write.
-type attempt struct {
-	temp       string
-	unanswered bool // it asked for temp to be renamed, and got no answer
-}
-
-// forget removes what earlier tries have left behind. A rename that a slow server
-// still has in hand finds nothing to rename then, so that it cannot undo what is
-// written later. Where none was asked for it does not matter if something stays,
-// such as what a server holds open for a session that it does not know to be gone.
-func forget(share *smb2.Share, before []*attempt) error {
-	for _, a := range before {
-		err := share.Remove(a.temp)
-		if a.unanswered && err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
-}
-
 // Append adds data to a file that exists. It is not repeated once data was sent:
 // without an answer the error is an [*UnknownError]. What is longer than 1 MiB is
 // sent in parts, the first of which may be there after any error.
+//
+// SMB has a client find the end of a file and write there. So appends come one
+// after the other; but those of another program, and one of unknown fate that a
+// slow server still has in hand, may be written over each other.
 func (f *Files) Append(ctx context.Context, name string, data []byte) error {
-	return f.once(ctx, "append", name, func(share *smb2.Share, sent func()) error {
-		file, err := share.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0o644)
-		if err != nil {
-			return err
-		}
-		sent()
-		return appended(file, data)
+	if err := fileName("append", name); err != nil {
+		return err
+	}
+	return f.appends.Do(ctx, func(ctx context.Context) error {
+		return f.once(ctx, "append", name, func(share *smb2.Share, sent func()) error {
+			file, err := share.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0o644)
+			if err != nil {
+				return err
+			}
+			// OpenFile has looked for the end, but does not tell whether it was found.
+			if _, err := file.Seek(0, io.SeekEnd); err != nil {
+				return errors.Join(err, file.Close())
+			}
+			sent()
+			return appended(file, data)
+		})
 	})
 }
 
@@ -106,6 +115,9 @@ func appended(file io.WriteCloser, data []byte) error {
 // repeated once it was asked for: the second time there would be nothing to
 // rename. Without an answer the error is an [*UnknownError].
 func (f *Files) Rename(ctx context.Context, from, to string) error {
+	if err := errors.Join(fileName("rename", from), newName("rename", to)); err != nil {
+		return err
+	}
 	return f.once(ctx, "rename", from, func(share *smb2.Share, sent func()) error {
 		if _, err := share.Stat(from); err != nil { // finds out about a session that is gone, too
 			return err

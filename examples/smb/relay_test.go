@@ -1,0 +1,90 @@
+//go:build linux
+
+package main
+
+import (
+	"encoding/binary"
+	"io"
+	"net"
+	"testing"
+)
+
+// Commands, of [MS-SMB2] 2.2.1, and what a SET_INFO sets, of [MS-FSCC] 2.4.
+const (
+	smbCreate    = 0x05
+	smbClose     = 0x06
+	smbWrite     = 0x09
+	smbQueryInfo = 0x10
+	smbSetInfo   = 0x11
+
+	infoRename = 10
+)
+
+// packet is a request or an answer, its header of 64 bytes included.
+type packet []byte
+
+func (p packet) command() uint16 { return binary.LittleEndian.Uint16(p[12:]) }
+
+// renames reports whether p is a request to rename what was opened before.
+func (p packet) renames() bool { return p.command() == smbSetInfo && p[64+3] == infoRename }
+
+// deletes reports whether p is a request to open something to remove or rename it.
+func (p packet) deletes() bool {
+	const accessDelete = 0x10000
+	return p.command() == smbCreate && binary.LittleEndian.Uint32(p[64+24:]) == accessDelete
+}
+
+// refuse makes an answer an error.
+func (p packet) refuse(status uint32) {
+	binary.LittleEndian.PutUint32(p[8:], status)
+	clear(p[64:])
+	p[64] = 9 // the size of an error without data
+}
+
+// setWritten has a server say how much it has written.
+func (p packet) setWritten(n uint32) { binary.LittleEndian.PutUint32(p[64+4:], n) }
+
+// relay is between clients and smbd, and shows requests and answers on their way:
+// whoever looks may change them, and hold them up.
+func relay(t *testing.T, s *smbd, request, answer func(packet)) Server {
+	t.Helper()
+	through := s.Server
+	through.Address = peer(t, func(client net.Conn) {
+		server, err := net.Dial("tcp", s.Server.Address)
+		if err != nil {
+			return
+		}
+		asked := make(chan struct{})
+		go func() {
+			defer close(asked)
+			carry(server, client, request)
+			_ = server.(*net.TCPConn).CloseWrite()
+		}()
+		carry(client, server, answer)
+		client.Close()
+		<-asked
+		server.Close()
+	}).Address
+	return through
+}
+
+// carry carries packets, each with four bytes before it that tell its length.
+func carry(to io.Writer, from io.Reader, look func(packet)) {
+	for {
+		var length [4]byte
+		if _, err := io.ReadFull(from, length[:]); err != nil {
+			return
+		}
+		p := make(packet, binary.BigEndian.Uint32(length[:]))
+		if _, err := io.ReadFull(from, p); err != nil {
+			return
+		}
+		look(p)
+		if _, err := to.Write(append(length[:], p...)); err != nil {
+			_, _ = io.Copy(io.Discard, from)
+			return
+		}
+	}
+}
+
+func unseen(packet) {}
