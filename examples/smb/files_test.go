@@ -206,3 +206,27 @@ func TestRenameOfUnknownFateIsNotRepeated(t *testing.T) {
 	require.ErrorIs(t, err, policy.ErrTimeout)
 	require.Equal(t, 1, calls)
 }
+
+// Somebody else has the file open, and does not let go of it before the server has
+// refused the rename.
+func TestRenameThatIsRefusedForNowIsRepeated(t *testing.T) {
+	s := startSmbd(t)
+	l := &ledger{}
+	files, err := OpenFiles(s.Server, hasty(), l)
+	require.NoError(t, err)
+	defer closeFiles(files)
+	require.NoError(t, files.Write(t.Context(), "f", []byte("data")))
+	other, err := s.dial(t.Context())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, other.close()) }()
+	file, err := other.share.Open("f")
+	require.NoError(t, err)
+	renamed := make(chan error, 1)
+	go func() { renamed <- files.Rename(t.Context(), "f", "g") }()
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	defer cancel()
+	require.NoError(t, l.await(ctx, tally{}, tally{repeated: 2}))
+	require.NoError(t, file.Close())
+	require.NoError(t, returns(t, func() error { return <-renamed }))
+	requireThere(t, s, "g")
+}

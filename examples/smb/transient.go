@@ -46,9 +46,12 @@ var overloaded = []uint32{
 	statusIOTimeout, statusServerShutdown, statusServerUnavailable,
 }
 
-// held are the answers about a file that somebody else has open; one that was
-// removed meanwhile is gone after that.
-var held = []uint32{statusSharingViolation, statusFileLockConflict, statusDeletePending}
+// unopened are the answers to who opens a file that somebody else has open; one
+// that was removed meanwhile is gone after that.
+var unopened = []uint32{statusSharingViolation, statusDeletePending}
+
+// locked is the answer to who reads or writes what somebody else has locked.
+var locked = []uint32{statusFileLockConflict}
 
 // marked marks err for the policies: all that is not known to pass is permanent,
 // such as a file that does not exist and a wrong password. The end of a context
@@ -57,7 +60,7 @@ func marked(err error) error {
 	switch {
 	case err == nil, ended(err):
 		return err
-	case serversFault(err), answered(err, held):
+	case serversFault(err), answered(err, unopened), answered(err, locked):
 		return policy.Transient(err)
 	}
 	return policy.Permanent(err)

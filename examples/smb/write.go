@@ -111,9 +111,10 @@ func appended(file io.WriteCloser, data []byte) error {
 	return err
 }
 
-// Rename gives a file another name, in place of what had that name. It is not
-// repeated once it was asked for: the second time there would be nothing to
-// rename. Without an answer the error is an [*UnknownError].
+// Rename gives a file another name, in place of what had that name. It is repeated
+// once it was asked for only if the server has refused it, since somebody has the
+// file open: else there might be nothing to rename the second time. Without an
+// answer the error is an [*UnknownError].
 func (f *Files) Rename(ctx context.Context, from, to string) error {
 	if err := errors.Join(fileName("rename", from), newName("rename", to)); err != nil {
 		return err
@@ -127,17 +128,19 @@ func (f *Files) Rename(ctx context.Context, from, to string) error {
 	})
 }
 
-// once tries what may not be repeated after it called sent.
+// once tries what may not be repeated after it called sent, but for a file that
+// could not be opened.
 func (f *Files) once(ctx context.Context, op, name string, try func(share *smb2.Share, sent func()) error) error {
 	_, err := call(ctx, f, func(ctx context.Context) (none struct{}, err error) {
 		sent := false
 		err = f.lend(ctx, func(share *smb2.Share) error {
 			return try(share, func() { sent = true })
 		})
-		if sent && err != nil && !told(err) {
-			err = &UnknownError{op, name, err}
-		}
-		if sent {
+		switch {
+		case !sent, answered(err, unopened):
+		case err != nil && !told(err):
+			err = policy.Permanent(&UnknownError{op, name, err})
+		default:
 			err = policy.Permanent(err)
 		}
 		return none, err
