@@ -64,7 +64,9 @@ func Patient() Config {
 
 // Files is a share that is asked over as many sessions as it takes, and asked
 // again where that is safe. Errors are those of os, as far as there is one, and
-// those of the policies. It is safe for concurrent use, and must be closed.
+// those of the policies. Names are those of io/fs, with / or \ between; others are
+// refused here, with [os.ErrInvalid]. It is safe for concurrent use, and must be
+// closed.
 type Files struct {
 	pool    *pool.Pool[*Share]
 	retry   *policy.Retry

@@ -80,8 +80,9 @@ func (f *Files) Write(ctx context.Context, name string, data []byte) error {
 // sent in parts, the first of which may be there after any error.
 //
 // SMB has a client find the end of a file and write there. So appends come one
-// after the other; but those of another program, and one of unknown fate that a
-// slow server still has in hand, may be written over each other.
+// after the other, and when 1000 wait the next is a [policy.ErrSaturated]; but
+// those of another program, and one of unknown fate that a slow server still has
+// in hand, may be written over each other.
 func (f *Files) Append(ctx context.Context, name string, data []byte) error {
 	if err := fileName("append", name); err != nil {
 		return err
