@@ -22,20 +22,26 @@ func TestCallAllocatesLittleOverABareClient(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		cfg     transport.Config
+		opts    []transport.Option
 		call    func(*testing.T, *http.Client)
 		ceiling float64
 	}{
-		{"GET, nothing on", transport.Config{}, getOnce, 1},
-		{"GET", transport.Default(), getOnce, 1},
-		{"GET, limited", limited, getOnce, 1},
-		{"POST of 1 KiB", transport.Default(), postOnce, 3},
+		{"GET, nothing on", transport.Config{}, nil, getOnce, 1},
+		{"GET", transport.Default(), nil, getOnce, 1},
+		{"GET, limited", limited, nil, getOnce, 1},
+		{"GET, limited by key", transport.Default(), []transport.Option{transport.WithRateLimit(plenty)}, getOnce, 1},
+		{"POST of 1 KiB", transport.Default(), nil, postOnce, 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bare := allocsOf(t, tt.call, quietBase{})
-			kit := allocsOf(t, tt.call, transport.New(quietBase{}, tt.cfg))
+			kit := allocsOf(t, tt.call, transport.New(quietBase{}, tt.cfg, tt.opts...))
 			require.LessOrEqual(t, kit-bare, tt.ceiling, "bare: %v, kit: %v", bare, kit)
 		})
 	}
+}
+
+func plenty(string) policy.Gate {
+	return policy.NewRateLimiter(policy.RateLimiterConfig{Limit: 1_000_000_000})
 }
 
 // The ceilings are over what the chain allocates without telemetry. Of those the

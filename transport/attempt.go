@@ -24,10 +24,10 @@ type attempt struct {
 	trace    atomic.Pointer[trace]
 	clock    attemptClock
 	began    int64
-	inFlight policy.Permit // of row 7
-	ramp     policy.Permit // of row 5
-	breaker  policy.Permit // of row 8
-	gates    []policy.Permit
+	inFlight policy.Permit   // of row 7
+	ramp     policy.Permit   // of row 5
+	breaker  policy.Permit   // of row 8
+	gates    []policy.Permit // of the user's, in rows 6 and 7
 	upload   *uploadBody
 
 	rc      io.ReadCloser  // of the response

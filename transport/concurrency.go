@@ -3,6 +3,8 @@ package transport
 import (
 	"net/http"
 	"strings"
+
+	"github.com/magnetar-go/magnetar/policy"
 )
 
 // Row 7, the concurrency limit: held to the end of the response body, that of
@@ -19,14 +21,21 @@ func (a *attempt) admitConcurrency() (err error) {
 
 func (a *attempt) admitGates() error {
 	for _, g := range a.call.t.gates {
-		a.call.clock = 0
-		p, err := g.Admit(a.call)
-		if err != nil {
+		if err := a.ask(g); err != nil {
 			return err
 		}
-		a.gates = append(a.gates, p)
 	}
 	return nil
+}
+
+// ask asks a gate of the user's, and keeps what there is to give back.
+func (a *attempt) ask(g policy.Gate) error {
+	a.call.clock = 0
+	p, err := g.Admit(a.call)
+	if err == nil && p != (policy.Permit{}) {
+		a.gates = append(a.gates, p)
+	}
+	return err
 }
 
 // streaming frees the room of a response that may never end.

@@ -16,7 +16,8 @@ type Config struct {
 	Retry *Retry `json:"retry,omitempty" yaml:"retry,omitempty"`
 	// Throttle obeys the peer's Retry-After for the whole key.
 	Throttle *Throttle `json:"throttle,omitempty" yaml:"throttle,omitempty"`
-	// RateLimit bounds the tries per time of a key. Its Limit is required.
+	// RateLimit bounds the tries per time of a key, in this process; for others
+	// see [WithRateLimit]. Its Limit is required.
 	RateLimit *policy.RateLimiterConfig `json:"rate_limit,omitempty" yaml:"rate_limit,omitempty"`
 	// Concurrency bounds the tries of a key that are under way, to the end of
 	// their response bodies. Without a Limit it finds out how many the peer has

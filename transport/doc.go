@@ -16,7 +16,8 @@
 //	 3 deadline     total time to the response headers; a caller's own replaces it
 //	 4 retry        what may be repeated, within a budget that is asked before sleeping
 //	 5 throttle     a 429 holds the key until its Retry-After, then calls ramp up
-//	 6 rate limit   inside the retries, for a quota counts tries
+//	 6 rate limit   inside the retries, for a quota counts tries; that of [Config], then
+//	                that of [WithRateLimit], which a fleet may share
 //	 7 concurrency  held to the end of the response body; then the user's own gates
 //	 8 breaker      asked last, so that a trial means traffic on the wire; peeked at
 //	                before 5 to 7, so that an open one costs no token

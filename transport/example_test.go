@@ -134,6 +134,37 @@ func ExampleAttemptsOf() {
 	// Output: true 3
 }
 
+// Hosts with quotas that differ. A limiter of the package policy/redis counts each
+// host for the whole fleet: transport.WithRateLimit(limiter.ForKey).
+func ExampleWithRateLimit() {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer server.Close()
+	quotas := map[string]int{server.URL: 2, "https://api.example.com:443": 100}
+
+	client := &http.Client{Transport: transport.New(nil, transport.Default(), transport.WithRateLimit(func(key string) policy.Gate {
+		if n, ok := quotas[key]; ok {
+			return policy.NewRateLimiter(policy.RateLimiterConfig{Limit: n, Per: time.Hour})
+		}
+		return nil
+	}))}
+	defer client.CloseIdleConnections()
+
+	for range 3 {
+		resp, err := client.Get(server.URL)
+		if err != nil {
+			refusal, _ := errors.AsType[*policy.Error](err)
+			fmt.Println(refusal.Policy, errors.Is(err, policy.ErrRateLimitExceeded))
+			continue
+		}
+		fmt.Println(resp.StatusCode)
+		resp.Body.Close()
+	}
+	// Output:
+	// 200
+	// 200
+	// rate_limit true
+}
+
 // One limit for several clients, or a gate of one's own.
 func ExampleWithGate() {
 	shared := policy.NewConcurrency(policy.ConcurrencyConfig{Limit: 10})

@@ -27,6 +27,7 @@ type state struct {
 	over     bool // of many keys: without breaker and throttle
 	throttle *throttle
 	limiter  *policy.RateLimiter
+	rate     policy.Gate // of the user's, beside the limiter
 	inFlight *policy.Concurrency
 	breaker  *policy.CircuitBreaker
 	budget   *policy.Budget
@@ -83,6 +84,9 @@ func (ks *keys) make(name string) *state {
 	if cfg.RateLimit != nil {
 		s.limiter = policy.NewRateLimiter(*cfg.RateLimit, opts...)
 	}
+	if ks.t.limitOf != nil {
+		s.rate = ks.t.limitOf(name)
+	}
 	if cfg.Concurrency != nil {
 		s.inFlight = policy.NewConcurrency(*cfg.Concurrency, opts...)
 	}
@@ -105,9 +109,16 @@ func (ks *keys) forKey(k key) *state {
 // the counts of a closed breaker are no loss.
 func (ks *keys) idle(s *state) bool {
 	return s != ks.last.Load() && (s.breaker == nil || s.breaker.Idle()) &&
-		(s.limiter == nil || s.limiter.Idle()) &&
+		(s.limiter == nil || s.limiter.Idle()) && restful(s.rate) &&
 		(s.inFlight == nil || s.inFlight.Idle()) &&
 		(s.throttle == nil || s.throttle.idle())
+}
+
+// restful reports whether a gate of the user's can be forgotten without loss, as
+// far as it tells.
+func restful(g policy.Gate) bool {
+	i, ok := g.(interface{ Idle() bool })
+	return !ok || i.Idle()
 }
 
 // took learns the usual time to the response headers, as 1/8 of each new one;

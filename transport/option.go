@@ -38,6 +38,26 @@ func WithKey(f func(*http.Request) string) Option {
 	return optionFunc(func(t *Transport) { t.keyOf = f })
 }
 
+// WithRateLimit asks the gate that limitOf returns for a key about every try of
+// that key, where [Config].RateLimit is asked: before the concurrency limit, so that
+// nothing is held while a turn is waited for, and not while the breaker is open. It
+// is for limits that differ by key, and for those that a fleet shares, as with the
+// package policy/redis. A key whose gate is nil has no limit. Where RateLimit is set
+// as well it is asked first, and a try must pass both.
+//
+// The gate sees the deadline of the call in its context, the total timeout included.
+// What its permit holds is given back at the end of the response body.
+//
+// limitOf is called when a key is first in use, with its name, such as
+// "https://api.example.com:443", or what [WithKey] says; and anew for a key that was
+// forgotten meanwhile, see [Config].MaxKeys; no key is whose gate has a method Idle,
+// as those of the package policy have, that returns false. Keys over the bound share
+// 256 gates for "(shared)". limitOf must be quick and not use the transport.
+// Default: none.
+func WithRateLimit(limitOf func(key string) policy.Gate) Option {
+	return optionFunc(func(t *Transport) { t.limitOf = limitOf })
+}
+
 // WithGate asks g about every try, after the kit's limits and before the
 // breaker, and holds its permit to the end of the response body. Gates are
 // asked in the order given. A gate may be shared with other transports.

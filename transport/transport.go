@@ -19,6 +19,7 @@ type Transport struct {
 	keys        *keys
 	keyOf       func(*http.Request) string
 	classify    func(*http.Response, error, Verdict) Verdict
+	limitOf     func(key string) policy.Gate
 	gates       []policy.Gate
 	sign        func(*http.Request) error
 	propagation Propagation
