@@ -21,7 +21,7 @@ type charge struct {
 	// this charge: the bucket, and what may be waited for. Where the ceiling is
 	// the higher one, others may queue for longer.
 	ceiling, most int64
-	cost          int64 // is added to the backlog; negative gives back
+	cost          int64 // is added to the backlog
 	need          int64 // must have room; the cost, unless that may leave a debt
 	never         bool  // more is asked than will ever have room
 	least         int64 // what the backlog must be, by what was taken while Redis was away
@@ -58,6 +58,14 @@ func chargesOf(limits []policy.StoreLimit, n int) ([]charge, error) {
 	return charges, nil
 }
 
+// weighing is the charge of so many units. Those over the burst come one by one, and
+// all of them are there when the last one is.
+func (c charge) weighing(n int) charge {
+	c.cost = times(int64(n), c.unit)
+	c.need = c.cost
+	return c
+}
+
 // waiting lets charges queue, and this one for at most so long. The ceiling knows
 // nothing of that: who is in a hurry must not cut the line short for the others.
 func (c charge) waiting(most time.Duration) charge {
@@ -66,7 +74,8 @@ func (c charge) waiting(most time.Duration) charge {
 	return c
 }
 
-// share is the charge against one of so many equal parts of the limit.
+// share is the charge against one of so many equal parts of the limit. What would
+// pass at once under the whole, and is more than a full part, leaves a debt.
 func (c charge) share(parts int) charge {
 	burst, units, wait := c.full/c.unit, c.cost/c.unit, c.most-c.full
 	c.unit = times(c.unit, int64(parts))
@@ -76,18 +85,18 @@ func (c charge) share(parts int) charge {
 		return c
 	}
 	c.cost = times(units, c.unit)
-	c.need = min(c.cost, c.full)
+	c.need = c.cost - max(0, times(min(units, burst), c.unit)-c.full)
 	return c
 }
 
 // admits reports whether there is room on top of a backlog. What adds nothing
 // needs none.
 func (c charge) admits(backlog int64) bool {
-	return !c.never && (c.cost <= 0 || backlog+c.need <= c.most)
+	return !c.never && (c.cost == 0 || backlog+c.need <= c.most)
 }
 
 // after is the backlog once the charge is taken.
-func (c charge) after(backlog int64) int64 { return max(0, backlog+c.cost) }
+func (c charge) after(backlog int64) int64 { return backlog + c.cost }
 
 // level is how a limit stands that had the backlog before.
 func (c charge) level(backlog int64, taken bool) policy.StoreLevel {
@@ -106,8 +115,8 @@ func (c charge) level(backlog int64, taken bool) policy.StoreLevel {
 	return l
 }
 
-// wait is the time until what lies on top of a full bucket has come back.
-func (c charge) wait(backlog int64) time.Duration { return micros(max(0, backlog-c.full)) }
+// wait is the time until the bucket has room on top of a backlog.
+func (c charge) wait(backlog int64) time.Duration { return micros(max(0, backlog+c.need-c.full)) }
 
 func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
 
@@ -124,7 +133,6 @@ type answer struct {
 	charges  []charge // as they were taken
 	backlogs []int64
 	taken    bool
-	local    bool // not in Redis
 }
 
 func (a answer) levels() []policy.StoreLevel {

@@ -24,11 +24,12 @@ type Config struct {
 	// Prefix is what the names of the keys begin with, up to 128 bytes: services
 	// with the same prefix share what they count. Default: "magnetar:".
 	Prefix string `json:"prefix,omitempty" yaml:"prefix,omitempty"`
-	// Timeout is how long a call waits for Redis, and after which the breaker counts
-	// a failure. A call whose context has a deadline waits no longer than until a
+	// Timeout is how long a trip to Redis may take, after which the breaker counts a
+	// failure. A call waits for twice as long at most: where many come at once, its
+	// trip begins later. One whose context has a deadline waits no longer than until a
 	// tenth before it, at most 10ms; then OnFailure applies as well, but the breaker
 	// counts nothing before Timeout. A quota of the middleware waits no longer than
-	// 250ms, so it should be less. Default: 100ms.
+	// 250ms, so it should be less than half of that. Default: 100ms.
 	Timeout time.Duration `json:"timeout,omitempty" yaml:"timeout,omitempty"`
 	// OnFailure is what becomes of calls while Redis does not answer: "open",
 	// "closed" or "local". Default: "open".
@@ -40,9 +41,9 @@ type Config struct {
 	// Batch is how many calls are sent together at most, up to 10,000.
 	// Default: 256.
 	Batch int `json:"batch,omitempty" yaml:"batch,omitempty"`
-	// Breaker decides when Redis is left alone; a trip to it is a call. Default,
-	// also of an empty one: 1 failure opens, 1 success closes, 500ms cooldown that
-	// doubles up to 2s.
+	// Breaker decides when Redis is left alone; a trip to it is a call. Default: 1
+	// failure opens, unless a rate is set; 1 success closes; 500ms cooldown, that
+	// doubles up to 2s where it is not set.
 	Breaker *policy.CircuitBreakerConfig `json:"breaker,omitempty" yaml:"breaker,omitempty"`
 }
 
@@ -76,7 +77,7 @@ func (c Config) Validate() error {
 		f.Addf("batch", "%d: must be between 1 and %d", c.Batch, mostBatch)
 	}
 	if c.Breaker != nil {
-		f.Add("breaker", c.Breaker.Validate())
+		f.Add("breaker", breakerDefaults(*c.Breaker).Validate())
 	}
 	return f.Err()
 }
@@ -86,10 +87,22 @@ func (c Config) withDefaults() Config {
 	c.Timeout = cmp.Or(c.Timeout, 100*time.Millisecond)
 	c.OnFailure = cmp.Or(c.OnFailure, Open)
 	c.Batch = cmp.Or(c.Batch, 256)
-	if c.Breaker == nil || *c.Breaker == (policy.CircuitBreakerConfig{}) {
-		c.Breaker = &policy.CircuitBreakerConfig{
-			FailureThreshold: 1, SuccessThreshold: 1, Cooldown: 500 * time.Millisecond, MaxCooldown: 2 * time.Second,
-		}
+	if c.Breaker == nil {
+		c.Breaker = &policy.CircuitBreakerConfig{}
 	}
+	b := breakerDefaults(*c.Breaker)
+	c.Breaker = &b
 	return c
+}
+
+// breakerDefaults fills in what a breaker of Redis is to be, not one of calls.
+func breakerDefaults(b policy.CircuitBreakerConfig) policy.CircuitBreakerConfig {
+	if b.FailureRate == 0 && b.SlowRate == 0 {
+		b.FailureThreshold = cmp.Or(b.FailureThreshold, 1)
+	}
+	b.SuccessThreshold = cmp.Or(b.SuccessThreshold, 1)
+	if b.Cooldown == 0 {
+		b.Cooldown, b.MaxCooldown = 500*time.Millisecond, cmp.Or(b.MaxCooldown, 2*time.Second)
+	}
+	return b
 }

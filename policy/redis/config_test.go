@@ -39,3 +39,25 @@ func TestFaultsOfConfigHaveTheirPlace(t *testing.T) {
 	require.ErrorContains(t, err, "yaml:2:11: replicas: -1: must be between 1 and 100000")
 	require.ErrorContains(t, err, "breaker.cooldown: ")
 }
+
+// A breaker that is configured in part is one of Redis all the same.
+func TestBreakerConfiguredInPartOpensAtTheFirstFailure(t *testing.T) {
+	for _, breaker := range []policy.CircuitBreakerConfig{
+		{}, {Cooldown: time.Minute}, {MaxCooldown: time.Second}, {SuccessThreshold: 2}, {Trials: 3},
+	} {
+		f, client := newFake(t)
+		f.err = answeredError("LOADING")
+		s := newStore(t, client, redislimit.Config{Breaker: &breaker})
+		_, err := s.Take(t.Context(), "alice", 1, perSecond(10))
+		require.Error(t, err)
+		require.Equal(t, policy.Open, s.Stats().State, breaker)
+	}
+	f, client := newFake(t)
+	f.err = answeredError("LOADING")
+	s := newStore(t, client, redislimit.Config{Breaker: &policy.CircuitBreakerConfig{FailureRate: 0.5}})
+	for range 10 {
+		_, err := s.Take(t.Context(), "alice", 1, perSecond(10))
+		require.Error(t, err)
+	}
+	require.Equal(t, policy.Closed, s.Stats().State, "fewer than MinCalls")
+}

@@ -86,3 +86,17 @@ func TestAnswerFromBeforeADebtDoesNotSettleIt(t *testing.T) {
 		require.False(t, levels[0].Admitted)
 	})
 }
+
+// What Redis has learnt of one limit of a key is not what it has to learn of another.
+func TestDebtIsOfOneLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, s, hourly := indebted(t)
+		other := []policy.StoreLimit{{Name: "other", Burst: 10, Interval: 6 * time.Minute}}
+		levels, err := s.Take(t.Context(), "alice", 1, other)
+		require.NoError(t, err)
+		require.Equal(t, 9, levels[0].Remaining)
+		levels, err = s.Take(t.Context(), "alice", 1, hourly)
+		require.NoError(t, err)
+		require.False(t, levels[0].Admitted)
+	})
+}

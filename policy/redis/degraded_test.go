@@ -278,15 +278,6 @@ func TestErrorsOfRedisAreToldWithoutAddresses(t *testing.T) {
 	}
 }
 
-// A hook of the user's runs on a goroutine of ours.
-func TestPanicOfTheClientIsAFailure(t *testing.T) {
-	s := newStore(t, clientThatPanics{}, redislimit.Config{})
-	_, err := s.Take(t.Context(), "alice", 1, perSecond(10))
-	require.ErrorContains(t, err, "redis: its client panicked")
-}
-
-type clientThatPanics struct{ redislimit.Client }
-
 // watcher is an observer that looks.
 type watcher struct {
 	journal

@@ -10,7 +10,11 @@
 //	r.Use(shed.RateLimit(policy.RateLimiterConfig{Limit: 100}, shed.ByPeerIP, shed.WithStore(store)))
 //
 //	limiter, err := redislimit.NewLimiter(store, "payments", policy.RateLimiterConfig{Limit: 100})
-//	client := &http.Client{Transport: transport.New(nil, transport.Default(), transport.WithGate(limiter))}
+//	client := &http.Client{Transport: transport.New(nil, transport.Default(), transport.WithRateLimit(limiter.ForKey))}
+//
+// By [Limiter.ForKey] each host that is called has the limit for itself; with
+// transport.WithGate(limiter) all of them have it together. A try takes one unit, or
+// what [ContextWithWeight] says.
 //
 // The package is called redislimit, not redis as its folder, for who imports it
 // imports go-redis too, which is called redis.
@@ -41,7 +45,9 @@
 // # On the way there
 //
 // Calls that come while others are on their way are sent together: no call waits
-// for company, and none for more than the round trip before it. go-redis repeats
+// for company, and none for more than the round trip before it, as long as no more
+// than four times [Config.Batch] are under way. What a context of calls carries, such
+// as a trace, go-redis sees of the first of them. go-redis repeats
 // commands whose connection broke, by which units may be taken twice, hence the
 // MaxRetries of -1 above; with DialerRetries of 1 a server that is gone is known to
 // be so at once. ContextTimeoutEnabled lets a connection that hangs go as early as
@@ -49,11 +55,12 @@
 //
 // # Without Redis
 //
-// A call waits for an answer no longer than [Config.Timeout], or until shortly
-// before the deadline of its context. After the timeout a circuit breaker opens, those who wait are told at once, and those who come later do not
-// wait. While it is open, calls that ask let a probe be sent now and then, of
-// which none of them waits for the end. What becomes of the calls says
-// [Config.OnFailure]:
+// A trip to Redis takes no longer than [Config.Timeout]; then a circuit breaker opens,
+// those who wait are told at once, and those who come later do not wait. A call waits
+// for twice as long at most, where its trip cannot begin at once, and no longer than
+// until shortly before the deadline of its context. While the breaker is open, calls
+// that ask let a probe be sent now and then, of which none of them waits for the end.
+// What becomes of the calls says [Config.OnFailure]:
 //
 //	Open    Take: the error. A quota lets the request pass (but see its WithFailClosed). A Limiter admits.
 //	Closed  Take and Limiter: a refusal, an *policy.Error of policy.ReasonStore. A quota answers 503.
@@ -64,7 +71,12 @@
 // outages where the calls are spread evenly over the processes, but for the moments
 // when some know that Redis is gone or back and others do not: at most a burst, and
 // the limit for as long as that takes. What weighs more than the share of a process
-// waits for a full bucket, and leaves it in debt.
+// waits for a full bucket, and leaves it in debt; and the share of a process is at
+// least one unit, be there more processes than units.
+//
+// For that a process remembers 65,536 keys, in about 250 bytes each. Those over it
+// share 256 places, by which they may be refused for each other, and what they use
+// meanwhile Redis does not learn.
 //
 // Everybody who looks can see it. The breaker's transitions are decisions of
 // [policy.PolicyBreaker], under the name of the store; so magnetar.breaker.open

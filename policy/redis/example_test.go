@@ -2,8 +2,8 @@ package redislimit_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net/http"
 
 	"github.com/redis/go-redis/v9"
 
@@ -43,12 +43,29 @@ func ExampleNewLimiter() {
 	// Output: limit: -1: must be ≥ 1
 }
 
-// A limit for each host that is called, rather than for all together.
-func ExampleContextWithKey() {
-	perHost := func(r *http.Request) *http.Request {
-		return r.WithContext(redislimit.ContextWithKey(r.Context(), r.URL.Host))
+// A limit for each host that is called, and for each tenant of one's own, rather than
+// for all together.
+func ExampleLimiter_ForKey() {
+	client := redis.NewClient(&redis.Options{Addr: "redis:6379", MaxRetries: -1, DialerRetries: 1})
+	defer client.Close()
+	store, err := redislimit.NewStore(client, redislimit.Config{OnFailure: redislimit.Closed})
+	if err != nil {
+		fmt.Println(err)
+		return
 	}
-	r, _ := http.NewRequestWithContext(context.Background(), http.MethodGet, "https://api.example.com/", http.NoBody)
-	fmt.Println(perHost(r).URL.Host)
-	// Output: api.example.com
+	limiter, err := redislimit.NewLimiter(store, "outbound", policy.RateLimiterConfig{Limit: 100})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	// &http.Client{Transport: transport.New(nil, transport.Default(), transport.WithRateLimit(limiter.ForKey))}
+	charge := func(tenant string, units int) error {
+		ctx := redislimit.ContextWithWeight(context.Background(), units)
+		return policy.Do(ctx, func(context.Context) error { return nil }, policy.Guard(limiter.ForKey(tenant)))
+	}
+	fmt.Println(charge("alice", 0))
+	fmt.Println(errors.Is(charge("alice", 10_000), policy.ErrRateLimitExceeded))
+	// Output:
+	// <nil>
+	// true
 }

@@ -21,6 +21,7 @@ type fault struct {
 	// verdict is what it says about Redis: Failure, or Ignored for what concerns a
 	// single key.
 	verdict policy.Outcome
+	late    bool // there was no time left
 }
 
 func (f *fault) Error() string { return "redis: " + f.says }
@@ -28,11 +29,12 @@ func (f *fault) Error() string { return "redis: " + f.says }
 func (f *fault) Unwrap() error { return f.cause }
 
 // Timeout is what net.Error asks.
-func (f *fault) Timeout() bool { return f == errTimeout || f == errDeadline }
+func (f *fault) Timeout() bool { return f.late }
 
 var (
-	errTimeout  = &fault{says: "no answer in time", verdict: policy.Failure}
-	errDeadline = &fault{says: "no answer before the caller's deadline", cause: context.DeadlineExceeded}
+	errTimeout  = &fault{says: "no answer in time", verdict: policy.Failure, late: true}
+	errDeadline = &fault{says: "no answer before the caller's deadline", cause: context.DeadlineExceeded, late: true}
+	errGone     = &fault{says: "its client ended the goroutine", verdict: policy.Failure}
 	errReply    = &fault{says: "an answer that our script does not give", verdict: policy.Failure}
 )
 
@@ -70,7 +72,7 @@ func faultOf(err error) *fault {
 	case isAnswer:
 		return answeredFault(answered)
 	case errors.Is(err, context.DeadlineExceeded), isNet && timeout.Timeout():
-		says = "no answer in time"
+		return &fault{says: errTimeout.says, cause: err, verdict: policy.Failure, late: true}
 	case errors.Is(err, redis.ErrPoolTimeout), errors.Is(err, redis.ErrPoolExhausted):
 		says = "none of the client's connections is free"
 	case errors.Is(err, redis.ErrClosed):

@@ -15,20 +15,24 @@ import (
 // a fleet to a peer with a quota. It gives each caller a turn, first come, first
 // served across the fleet, and refuses those whose turn would come too late, as
 // [policy.RateLimiter] does in one process. It is a [policy.Gate] and a
-// [policy.Policy], and safe for concurrent use.
+// [policy.Policy], and safe for concurrent use. [ContextWithWeight] makes a call take
+// more than one unit.
 //
 // Up to the limit may pass at once; then turns come evenly spread, at the rate of
 // the limit (GCRA), so that no period of any beginning sees more than twice the
-// limit. With [policy.PacingSmooth] nothing passes at once but one.
+// limit, if no call weighs more than it. With [policy.PacingSmooth] nothing passes at
+// once but one.
 //
-// A caller whose context ends while it waits leaves its turn to the next that
-// comes. One whose context ends while Redis is asked may leave it unused.
+// A caller whose context ends while it waits leaves its turn to the next of the same
+// key that comes to this Limiter, even when others have a later one already. If
+// nobody comes, the turn stays unused. So does that of one whose context ends while
+// Redis is asked.
 type Limiter struct {
 	store   *Store
 	name    string
-	cfg     policy.RateLimiterConfig
 	maxWait time.Duration
-	charge  charge // of one, that does not wait
+	limit   atomic.Pointer[limit]
+	left    *turns
 	options options
 
 	waiting                               atomic.Int64
@@ -58,24 +62,16 @@ func NewLimiter(store *Store, name string, cfg policy.RateLimiterConfig, opts ..
 	if name == "" {
 		f.Add("name", errors.New("must be set"))
 	}
-	f.Add("", cfg.Validate())
+	first, err := newLimit(name, cfg)
+	f.Add("", err)
 	if err := f.Err(); err != nil {
 		return nil, err
 	}
-	cfg.Per = cmp.Or(cfg.Per, time.Second)
 	l := &Limiter{
-		store: store, name: name, cfg: cfg, options: newOptions(opts),
+		store: store, name: name, left: newTurns(), options: newOptions(opts),
 		maxWait: max(0, cmp.Or(cfg.MaxWait, 30*time.Second)),
 	}
-	burst, limit := cfg.Limit, time.Duration(cfg.Limit)
-	if cfg.Pacing == policy.PacingSmooth {
-		burst = 1
-	}
-	var err error
-	l.charge, err = chargeOf(policy.StoreLimit{Name: name, Burst: burst, Interval: (cfg.Per + limit - 1) / limit}, 1)
-	if err != nil {
-		return nil, err
-	}
+	l.limit.Store(first)
 	policy.Watch(l.options.observer, l, (*Limiter).statuses)
 	return l, nil
 }
@@ -87,31 +83,56 @@ func NewLimiter(store *Store, name string, cfg policy.RateLimiterConfig, opts ..
 // shortly before the deadline of ctx, Admit does as the store's [Config.OnFailure]
 // says; a refusal then matches [policy.ErrSaturated]. The permit has nothing to give back.
 func (l *Limiter) Admit(ctx context.Context) (policy.Permit, error) {
-	key := l.keyOf(ctx)
-	a, err := l.store.ask(ctx, key, []charge{l.charge.waiting(l.longestWait(ctx))})
-	switch {
-	case err == nil:
-		return policy.Permit{}, l.pass(ctx, key, a)
-	case ctx.Err() != nil:
-		return policy.Permit{}, context.Cause(ctx)
-	case policy.Refused(err):
-		l.refused.Add(1)
-		l.options.tell(ctx, policy.Decision{
-			Action: policy.ActionRefuse, Reason: policy.ReasonStore, Key: key, Limit: l.cfg.Limit, Err: errors.Unwrap(err),
-		})
-		return policy.Permit{}, err
-	}
-	l.bypassed.Add(1)
-	l.options.tell(ctx, policy.Decision{Action: policy.ActionBypass, Reason: policy.ReasonStore, Key: key, Limit: l.cfg.Limit, Err: err})
-	return policy.Permit{}, nil
+	return policy.Permit{}, l.admit(ctx, l.name)
 }
 
 // Do runs op when its turn has come.
 func (l *Limiter) Do(ctx context.Context, op func(context.Context) error) error {
-	if _, err := l.Admit(ctx); err != nil {
+	if err := l.admit(ctx, l.name); err != nil {
 		return err
 	}
 	return op(ctx)
+}
+
+// ForKey returns the limiter of a key, such as a host or a tenant: each has the whole
+// limit for itself, shared by all processes that ask for that key. An empty key is
+// the Limiter's own name, by which the Limiter itself counts. It costs nothing to ask
+// for it anew.
+//
+//	transport.WithRateLimit(limiter.ForKey) // each host that is called
+//	policy.Guard(limiter.ForKey(tenant))    // as a policy.Policy
+func (l *Limiter) ForKey(key string) policy.Gate {
+	return keyLimiter{l, cmp.Or(key, l.name)}
+}
+
+type keyLimiter struct {
+	limiter *Limiter
+	key     string
+}
+
+func (k keyLimiter) Admit(ctx context.Context) (policy.Permit, error) {
+	return policy.Permit{}, k.limiter.admit(ctx, k.key)
+}
+
+// SetLimit changes how many may pass per period, of each key and from now on. What
+// was used stays so as a share of the limit: half of the old one is half of the new
+// one. Those who wait keep their turns. Other processes know nothing of it: set theirs
+// as well; until then each goes by its own. The error is what
+// [policy.RateLimiterConfig.Validate] says; nothing changes then.
+func (l *Limiter) SetLimit(n int) error {
+	for {
+		old := l.limit.Load()
+		cfg := old.cfg
+		cfg.Limit = n
+		changed, err := newLimit(l.name, cfg)
+		if err != nil || n == old.cfg.Limit {
+			return err
+		}
+		if l.limit.CompareAndSwap(old, changed) {
+			l.options.tell(context.Background(), policy.Decision{Action: policy.ActionResize, Key: l.name, Limit: n})
+			return nil
+		}
+	}
 }
 
 // LimiterStats is a limiter at one moment, as far as this process goes.
@@ -133,68 +154,31 @@ func (l *Limiter) Stats() LimiterStats {
 
 func (l *Limiter) statuses() iter.Seq[policy.Status] {
 	return func(yield func(policy.Status) bool) {
+		cfg := &l.limit.Load().cfg
 		yield(policy.Status{
-			Policy: policy.PolicyRateLimit, Key: l.name, Limit: l.cfg.Limit, Per: l.cfg.Per, Queued: int(l.waiting.Load()),
+			Policy: policy.PolicyRateLimit, Key: l.name, Limit: cfg.Limit, Per: cfg.Per, Queued: int(l.waiting.Load()),
 		})
 	}
 }
 
-func (l *Limiter) keyOf(ctx context.Context) string {
-	key, _ := ctx.Value(contextKey{}).(string)
-	return cmp.Or(key, l.name)
+// limit is what a limiter enforces.
+type limit struct {
+	cfg  policy.RateLimiterConfig
+	unit charge // that does not wait
 }
 
-// longestWait is how long ctx lets a caller wait.
-func (l *Limiter) longestWait(ctx context.Context) time.Duration {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return l.maxWait
+func newLimit(name string, cfg policy.RateLimiterConfig) (*limit, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
 	}
-	return max(0, min(l.maxWait, time.Until(deadline)))
-}
-
-// pass goes by what the store says: to refuse, to wait, or to let pass.
-func (l *Limiter) pass(ctx context.Context, key string, a answer) error {
-	c := a.charges[0]
-	wait := c.wait(c.after(a.backlogs[0]))
-	if deadline, ok := ctx.Deadline(); ok && a.taken && wait > 0 && wait >= time.Until(deadline) { // to ask took too long
-		l.store.giveBack(ctx, key, a)
-		a.taken = false
+	cfg.Per = cmp.Or(cfg.Per, time.Second)
+	burst, n := cfg.Limit, time.Duration(cfg.Limit)
+	if cfg.Pacing == policy.PacingSmooth {
+		burst = 1
 	}
-	if !a.taken {
-		l.refused.Add(1)
-		err := &policy.Error{Reason: policy.ReasonRateLimit, Policy: policy.PolicyRateLimit, Key: key, RetryAfter: wait}
-		l.options.tell(ctx, policy.Decision{
-			Action: policy.ActionRefuse, Reason: policy.ReasonRateLimit, Key: key, Limit: l.cfg.Limit, RetryAfter: wait, Err: err,
-		})
-		return err
+	unit, err := chargeOf(policy.StoreLimit{Name: name, Burst: burst, Interval: (cfg.Per + n - 1) / n}, 1)
+	if err != nil {
+		return nil, err
 	}
-	if wait > 0 {
-		if err := l.wait(ctx, key, wait); err != nil {
-			l.store.giveBack(ctx, key, a)
-			return err
-		}
-	}
-	l.admitted.Add(1)
-	l.options.tell(ctx, policy.Decision{Action: policy.ActionAdmit, Key: key, Limit: l.cfg.Limit})
-	return nil
-}
-
-// wait waits for a turn, or returns the cause of ctx.
-func (l *Limiter) wait(ctx context.Context, key string, d time.Duration) error {
-	l.waiting.Add(1)
-	defer l.waiting.Add(-1)
-	began := time.Now()
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	decision := policy.Decision{Action: policy.ActionWait, Key: key, Limit: l.cfg.Limit, Began: began}
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-		l.canceled.Add(1)
-		decision.Reason, decision.Err = policy.ReasonCanceled, context.Cause(ctx)
-	}
-	decision.Took = time.Since(began)
-	l.options.tell(ctx, decision)
-	return decision.Err
+	return &limit{cfg, unit}, nil
 }

@@ -11,6 +11,7 @@ type call struct {
 	ctx     context.Context // of who asks first; its end is not the others'
 	id      string
 	charges []charge
+	told    uint64 // up to which take without Redis the charges tell it of
 
 	ended   atomic.Bool   // settled, or left
 	settled chan struct{} // closed once the fields below are set

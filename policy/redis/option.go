@@ -29,15 +29,6 @@ func WithName(name string) Option {
 	return optionFunc(func(opts *options) { opts.name = name })
 }
 
-// ContextWithKey lets a [Limiter] count what is done in the context by key, such
-// as a host or a tenant, apart from all other keys. Without one, or with an empty
-// one, it counts by its own name.
-func ContextWithKey(ctx context.Context, key string) context.Context {
-	return context.WithValue(ctx, contextKey{}, key)
-}
-
-type contextKey struct{}
-
 type options struct {
 	observer policy.Observer
 	name     string

@@ -46,14 +46,14 @@ for i = 1, #names do
     backlog, moved = math.min(least, ceiling), true
   end
   if cost > 0 and backlog + cost > most then taken = 0 end
-  if cost ~= 0 then spent = true end
+  if cost > 0 then spent = true end
   backlogs[i], costs[i] = backlog, cost
 end
 if moved or spent and taken == 1 then
   local fields, longest = {}, 0
   for i = 1, #names do
     local backlog = backlogs[i]
-    if taken == 1 then backlog = math.max(backlog + costs[i], 0) end
+    if taken == 1 then backlog = backlog + costs[i] end
     longest = math.max(longest, backlog)
     local stored = string.format('%.0f', now + backlog)
     if tonumber(ARGV[5 * i - 3]) > tonumber(ARGV[5 * i - 2]) then

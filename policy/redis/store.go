@@ -59,7 +59,7 @@ func NewStore(client Client, cfg Config, opts ...Option) (*Store, error) {
 // Take takes n units, as [policy.Store] says; a negative n counts as zero. While
 // Redis does not answer, [Config.OnFailure] says what it returns. Limits that are
 // not positive are an error that is marked [policy.Permanent]. When ctx is
-// canceled, Take returns its cause. A deadline of ctx shortens the timeout: Take is
+// canceled, Take returns its cause. A deadline of ctx shortens the wait: Take is
 // done a tenth of the time before it, at most 10ms, as if Redis did not answer.
 func (s *Store) Take(ctx context.Context, key string, n int, limits []policy.StoreLimit) ([]policy.StoreLevel, error) {
 	charges, err := chargesOf(limits, n)
@@ -120,20 +120,16 @@ func (s *Store) ask(ctx context.Context, key string, charges []charge) (answer, 
 
 // askRedis waits until Redis answers, or it is known that it will not in time.
 func (s *Store) askRedis(ctx context.Context, id string, charges []charge) (answer, error) {
-	opened := s.breaker.Changed()
+	opened := s.breaker.Changed() // or closed
 	if s.breaker.State() != policy.Closed {
 		s.probe(ctx)
 		return answer{}, s.lastFault()
 	}
-	if s.local == nil {
-		return s.await(newCall(ctx, id, charges), opened)
+	c := newCall(ctx, id, charges)
+	if s.local != nil {
+		c.charges, c.told = s.local.owing(id, charges)
 	}
-	charges, debt := s.local.owing(id, charges)
-	a, err := s.await(newCall(ctx, id, charges), opened)
-	if err == nil {
-		s.local.note(id, a, debt)
-	}
-	return a, err
+	return s.await(c, opened)
 }
 
 // await lets a call go, and waits for its end, or for what ends the waiting.
@@ -165,29 +161,14 @@ func (s *Store) await(c *call, opened <-chan struct{}) (answer, error) {
 // caller is no end of its own: to fail closed must not depend on who has set the
 // shorter time. It says nothing about Redis, though; the trip that goes on does.
 func (s *Store) patience(ctx context.Context) (time.Duration, error) {
+	most := 2 * s.cfg.Timeout // a trip, and until it begins
 	deadline, ok := ctx.Deadline()
 	if !ok {
-		return s.cfg.Timeout, errTimeout
+		return most, errTimeout
 	}
 	left := max(0, time.Until(deadline))
-	if left -= min(left/10, 10*time.Millisecond); left < s.cfg.Timeout {
+	if left -= min(left/10, 10*time.Millisecond); left < most {
 		return left, errDeadline
 	}
-	return s.cfg.Timeout, errTimeout
-}
-
-// giveBack returns what was taken, at leisure, however many have queued since.
-func (s *Store) giveBack(ctx context.Context, key string, a answer) {
-	charges := make([]charge, len(a.charges))
-	for i, c := range a.charges {
-		c.cost, c.need, c.least = -c.cost, -c.cost, 0
-		charges[i] = c
-	}
-	if a.local {
-		s.local.settle(identity(key), charges)
-		return
-	}
-	if s.breaker.State() == policy.Closed {
-		s.line.add(newCall(ctx, identity(key), charges))
-	}
+	return most, errTimeout
 }

@@ -16,6 +16,7 @@ type trip struct {
 	ctx    context.Context
 	calls  []*call
 	permit policy.Permit
+	began  uint64 // in the order of trips and answers
 	over   atomic.Bool
 	end    func() // called once
 }
@@ -43,17 +44,30 @@ func (s *Store) fly(calls []*call) {
 
 func (s *Store) travel(t *trip) {
 	s.trips.Add(1)
-	timer := time.AfterFunc(s.cfg.Timeout, func() {
-		results := make([]result, len(t.calls))
-		for i := range results {
-			results[i].err = errTimeout
-		}
-		s.arrive(t, results)
-	})
+	if s.local != nil {
+		t.began = s.local.next()
+	}
+	timer := time.AfterFunc(s.cfg.Timeout, func() { s.arrive(t, alike(len(t.calls), errTimeout)) })
 	defer timer.Stop()
 	ctx, cancel := context.WithTimeout(t.ctx, s.cfg.Timeout)
 	defer cancel()
-	s.arrive(t, s.roundTrip(ctx, t.calls))
+	results := alike(len(t.calls), errGone)
+	defer func() { // a hook of the client's may panic, or end the goroutine
+		if v := recover(); v != nil {
+			results = alike(len(t.calls), panicked(v))
+		}
+		s.arrive(t, results)
+	}()
+	results = s.roundTrip(ctx, t.calls)
+}
+
+// alike are so many results that failed.
+func alike(n int, err error) []result {
+	results := make([]result, n)
+	for i := range results {
+		results[i].err = err
+	}
+	return results
 }
 
 // arrive hands out the results, and tells the breaker. Whoever has no answer
@@ -67,6 +81,9 @@ func (s *Store) arrive(t *trip, results []result) {
 	for i, c := range t.calls {
 		r := results[i]
 		if r.err == nil {
+			if s.local != nil && !t.permit.Trial() {
+				s.local.note(c, r.answer, t.began)
+			}
 			c.settle(r.answer, nil)()
 			continue
 		}
@@ -88,16 +105,8 @@ func (s *Store) arrive(t *trip, results []result) {
 
 // roundTrip asks Redis. Where it does not know the script, none of that call has
 // been done, and it is sent again with the script's text.
-func (s *Store) roundTrip(ctx context.Context, calls []*call) (results []result) {
-	defer func() {
-		if v := recover(); v != nil {
-			results = make([]result, len(calls))
-			for i := range results {
-				results[i].err = panicked(v)
-			}
-		}
-	}()
-	results = make([]result, len(calls))
+func (s *Store) roundTrip(ctx context.Context, calls []*call) []result {
+	results := make([]result, len(calls))
 	cmds := make([]*redis.Cmd, len(calls))
 	pipe := s.client.Pipeline()
 	for i, c := range calls {
