@@ -3,7 +3,6 @@
 package main
 
 import (
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -17,7 +16,6 @@ import (
 	shed "github.com/magnetar-go/magnetar/middleware"
 	"github.com/magnetar-go/magnetar/policy"
 	redislimit "github.com/magnetar-go/magnetar/policy/redis"
-	"github.com/magnetar-go/magnetar/transport"
 )
 
 // Inbound traps 18 and 20: four servers share the quota of a client; without Redis
@@ -31,7 +29,10 @@ func TestServersShareAQuota(t *testing.T) {
 			var cost toll
 			fleet := serversOf(t, d.Address(), mode, &cost)
 			passed, counted := askAtOnce(fleet)
-			if counted == 400 { // none took too long
+			if mode != redislimit.Local { // which counts by itself what takes too long
+				require.LessOrEqual(t, passed, int64(100))
+			}
+			if counted == 400 {
 				require.EqualValues(t, 100, passed)
 			}
 			d.Signal(syscall.SIGSTOP)
@@ -101,45 +102,4 @@ func askAtOnce(fleet []http.Handler) (passed, counted int64) {
 	}
 	wg.Wait()
 	return ok.Load(), known.Load()
-}
-
-// Four processes call a server that may be called 50 times a second.
-func TestCallersShareAQuota(t *testing.T) {
-	d := startServer(t)
-	var asked atomic.Int64
-	var began atomic.Pointer[time.Time]
-	var early atomic.Int64
-	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		n := asked.Add(1)
-		if limit := 50 + 50*time.Since(*began.Load()).Seconds(); float64(n) > limit+1 {
-			early.Add(1)
-		}
-	}))
-	defer server.Close()
-	now := time.Now()
-	began.Store(&now)
-	var wg sync.WaitGroup
-	for range 4 {
-		s := newStore(t, clientOf(t, d.Address()), redislimit.Config{OnFailure: redislimit.Closed})
-		limiter, err := redislimit.NewLimiter(s, "payments", policy.RateLimiterConfig{Limit: 50})
-		require.NoError(t, err)
-		base := &http.Transport{}
-		defer base.CloseIdleConnections()
-		client := &http.Client{Transport: transport.New(base, transport.Config{}, transport.WithGate(limiter), transport.WithTelemetry(nil))}
-		for range 25 {
-			wg.Go(func() {
-				resp, err := client.Get(server.URL)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				_, _ = io.Copy(io.Discard, resp.Body)
-				resp.Body.Close()
-			})
-		}
-	}
-	wg.Wait()
-	require.EqualValues(t, 100, asked.Load())
-	require.Zero(t, early.Load(), "more than the limit")
-	require.GreaterOrEqual(t, time.Since(now), 900*time.Millisecond)
 }

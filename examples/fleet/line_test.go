@@ -48,5 +48,9 @@ func TestLineIsWhatItWasWhoeverAsks(t *testing.T) {
 	for range 4 {
 		<-done
 	}
-	require.Eventually(t, func() bool { return wait(hasty) == time.Second }, patience, time.Millisecond, "all give back")
+	require.Equal(t, 5*time.Second, wait(hasty), "they leave their turns to those who come after them")
+	asked := s.Stats().Calls
+	_, err = patient.Admit(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, asked, s.Stats().Calls)
 }

@@ -50,23 +50,42 @@ func TestFleetAdmitsItsLimitTogether(t *testing.T) {
 	rows, err := p.run(t.Context(), &out, redisd.Start(t))
 	require.NoError(t, err)
 	t.Log(table(p, rows))
-	limit := func(took time.Duration) float64 { return float64(p.limit) * took.Seconds() }
-	most := func(r row) float64 { return limit(r.counted) + float64(p.limit) + 1 } // a full bucket, and the grain of clocks
-
+	require.True(t, p.keepsTheLimit(t, rows), "more than the limit")
+	for _, i := range []int{0, 2, 4} {
+		require.GreaterOrEqual(t, float64(rows[i].admitted), 0.9*p.allows(i, rows[i].took), rows[i].name)
+	}
 	shared, hole, again := rows[0], rows[2], rows[4]
 	require.Zero(t, shared.without)
-	require.LessOrEqual(t, float64(shared.admitted), most(shared))
-	require.GreaterOrEqual(t, float64(shared.admitted), 0.9*limit(shared.took)+float64(p.limit))
-
 	require.Equal(t, hole.admitted+hole.refused, hole.without, "nobody asks Redis")
-	require.LessOrEqual(t, float64(hole.admitted), most(hole))
-	require.GreaterOrEqual(t, float64(hole.admitted), 0.9*limit(hole.took))
 	require.Less(t, rows[1].most(), p.timeout+p.timeout/2, "nobody waits for it twice")
-
 	require.Equal(t, map[string]int{"closed": p.processes}, again.breakers)
 	require.Zero(t, again.without)
-	require.LessOrEqual(t, float64(again.admitted), most(again))
-	require.GreaterOrEqual(t, float64(again.admitted), 0.9*limit(again.took))
+}
+
+// keepsTheLimit adds up what was admitted from the beginning to the end of each phase:
+// there is one full bucket in all. More is for the moments when some know that Redis is
+// gone or back, and others do not: the breaker's longest cooldown, and the timeout.
+func (p plan) keepsTheLimit(t *testing.T, rows []row) bool {
+	t.Helper()
+	grain := float64(p.processes + 1) // of clocks, and of shares
+	moments := float64(p.limit) * (1 + (p.timeout + 2*time.Second).Seconds())
+	kept, admitted, extra := true, 0, 0.0
+	for i, r := range rows {
+		admitted += r.admitted
+		most := p.allows(i, r.counted) + grain
+		if i%2 == 1 { // Redis goes or comes
+			extra += moments
+			most += moments
+		}
+		since := r.counted
+		if i > 0 { // the end of this phase, from the beginning of the first
+			since += rows[0].counted + rows[i-1].asked.Sub(rows[0].asked)
+		}
+		all := p.allows(0, since) + grain + extra
+		t.Logf("%-12s admitted %d of at most %.0f; since the beginning %d of %.0f", r.name, r.admitted, most, admitted, all)
+		kept = kept && float64(r.admitted) <= most && float64(admitted) <= all
+	}
+	return kept
 }
 
 // What a call pays for a black hole. The best of some runs counts: what else the
@@ -83,17 +102,17 @@ func TestNobodyWaitsForABlackHole(t *testing.T) {
 		{"Redis stops", 1500 * time.Millisecond, syscall.SIGSTOP},
 		{"black hole", 2 * time.Second, 0},
 	}
-	var p99, most time.Duration
+	p99, most := time.Hour, time.Hour
 	for range 3 {
 		rows, err := p.run(t.Context(), io.Discard, redisd.Start(t))
 		require.NoError(t, err)
-		p99, most = demo.Percentile(rows[2].times, 99), max(rows[1].most(), rows[2].most())
+		p99, most = min(p99, demo.Percentile(rows[2].times, 99)), min(most, max(rows[1].most(), rows[2].most()))
 		t.Logf("black hole: p99 added to a call %v, most %v of a timeout of %v", p99, most, p.timeout)
 		if p99 < time.Millisecond && most <= p.timeout+slack {
 			return
 		}
 	}
-	require.Less(t, p99, p.timeout/10, "a busy machine may take a while, but nobody waits")
+	require.Less(t, p99, 5*time.Millisecond, "a busy machine may take a while, but nobody waits")
 	require.LessOrEqual(t, most, p.timeout+slack)
 }
 
