@@ -65,7 +65,7 @@ func work(ctx context.Context, text string, in io.Reader, out io.Writer) error {
 	if err := json.Unmarshal([]byte(text), &t); err != nil {
 		return err
 	}
-	client := redis.NewClient(&redis.Options{Addr: t.Redis, MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true})
+	client := redis.NewClient(&redis.Options{Addr: t.Redis, DialerRetries: 1, ContextTimeoutEnabled: true})
 	defer client.Close() //nolint:errcheck // it has nothing to lose
 	w, err := newWorker(t, client)
 	if err != nil {

@@ -245,6 +245,7 @@ func TestErrorsOfRedisAreToldWithoutAddresses(t *testing.T) {
 		{name: "moved", err: answeredError("MOVED 3999 192.0.2.7:6381"), says: "MOVED: it is part of a cluster"},
 		{name: "ask", err: answeredError("ASK 3999 192.0.2.7:6381"), says: "ASK: "},
 		{name: "wrong type", err: answeredError("WRONGTYPE Operation against a key"), says: "WRONGTYPE: ", stays: true},
+		{name: "wrong type, Redis 6", err: answeredError("ERR Error running script (call to f_1): @user_script:8: WRONGTYPE Operation against a key holding the wrong kind of value"), says: "WRONGTYPE: ", stays: true},
 		{name: "no password", err: answeredError("NOAUTH Authentication required."), says: "NOAUTH: "},
 		{name: "something new", err: answeredError("NEWS at 192.0.2.7"), says: "it answered with an error"},
 		{name: "nothing", reply: "", says: "an answer that our script does not give"},
@@ -256,6 +257,8 @@ func TestErrorsOfRedisAreToldWithoutAddresses(t *testing.T) {
 		{name: "beyond", reply: []any{int64(0), int64(1 << 60)}, says: "an answer that our script does not give"},
 		{name: "words", reply: []any{"1", "0"}, says: "an answer that our script does not give"},
 		{name: "refused", fault: dial, says: "no connection", unwrapsInto: dial},
+		{name: "refused by the user's breaker", fault: &policy.Error{Reason: policy.ReasonCircuitOpen, Key: "192.0.2.1"}, says: "no connection"},
+		{name: "permanent to the user", fault: policy.Permanent(dial), says: "no connection"},
 		{name: "deadline", fault: context.DeadlineExceeded, says: "no answer in time", unwrapsInto: context.DeadlineExceeded},
 	}
 	for _, c := range cases {
@@ -269,6 +272,7 @@ func TestErrorsOfRedisAreToldWithoutAddresses(t *testing.T) {
 				require.ErrorContains(t, err, c.says)
 				require.NotContains(t, err.Error(), "192.0.2")
 				require.Equal(t, mode == redislimit.Closed, policy.Refused(err))
+				require.False(t, policy.IsPermanent(err))
 				if c.unwrapsInto != nil {
 					require.ErrorIs(t, err, c.unwrapsInto)
 				}

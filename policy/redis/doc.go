@@ -2,9 +2,7 @@
 // share them: a quota of each client, and what is sent to a peer that has a quota
 // of its own.
 //
-//	client := redis.NewClient(&redis.Options{
-//		Addr: "redis:6379", MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true,
-//	})
+//	client := redis.NewClient(&redis.Options{Addr: "redis:6379", DialerRetries: 1, ContextTimeoutEnabled: true})
 //	store, err := redislimit.NewStore(client, redislimit.Config{OnFailure: redislimit.Local, Replicas: 4})
 //
 //	r.Use(shed.RateLimit(policy.RateLimiterConfig{Limit: 100}, shed.ByPeerIP, shed.WithStore(store)))
@@ -47,11 +45,11 @@
 // Calls that come while others are on their way are sent together: no call waits
 // for company, and none for more than the round trip before it, as long as no more
 // than four times [Config.Batch] are under way. What a context of calls carries, such
-// as a trace, go-redis sees of the first of them. go-redis repeats
-// commands whose connection broke, by which units may be taken twice, hence the
-// MaxRetries of -1 above; with DialerRetries of 1 a server that is gone is known to
-// be so at once. ContextTimeoutEnabled lets a connection that hangs go as early as
-// the caller; without it, it is held until ReadTimeout.
+// as a trace, go-redis sees of the first of them. Nothing is sent twice where units may
+// be taken twice, whatever MaxRetries the client has; a cluster's client still follows
+// MOVED. With DialerRetries of 1 a server that is gone is known to be so at once.
+// ContextTimeoutEnabled lets a connection that hangs go as early as the caller; without
+// it, it is held until ReadTimeout.
 //
 // # Without Redis
 //

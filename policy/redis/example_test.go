@@ -15,7 +15,7 @@ import (
 // its share while that is away.
 func ExampleNewStore() {
 	client := redis.NewClient(&redis.Options{
-		Addr: "redis:6379", MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true,
+		Addr: "redis:6379", DialerRetries: 1, ContextTimeoutEnabled: true,
 	})
 	defer client.Close()
 	store, err := redislimit.NewStore(client, redislimit.Config{OnFailure: redislimit.Local, Replicas: 4})

@@ -57,13 +57,18 @@ func (f *fakeRedis) ProcessPipelineHook(redis.ProcessPipelineHook) redis.Process
 				cmd.SetErr(fault)
 				continue
 			}
-			f.answer(cmd.(*redis.Cmd))
+			f.answer(cmd.(command))
 		}
 		return fault
 	}
 }
 
-func (f *fakeRedis) answer(cmd *redis.Cmd) {
+type command interface {
+	redis.Cmder
+	SetVal(v any)
+}
+
+func (f *fakeRedis) answer(cmd command) {
 	args := cmd.Args()
 	if args[0] == "eval" {
 		f.texts++

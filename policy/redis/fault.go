@@ -18,7 +18,7 @@ import (
 type fault struct {
 	says  string
 	cause error
-	// verdict is what it says about Redis: Failure, or Ignored for what concerns a
+	// verdict is what it says about Redis: Failure, or Success for what concerns a
 	// single key.
 	verdict policy.Outcome
 	late    bool // there was no time left
@@ -80,13 +80,23 @@ func faultOf(err error) *fault {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		says = "the connection broke"
 	}
-	return &fault{says: says, cause: err, verdict: policy.Failure}
+	return &fault{says: says, cause: plain(err), verdict: policy.Failure}
+}
+
+// plain is err without what it would mean to policies: that the client's own
+// dialer was refused, by a breaker of the user's, is no refusal of ours.
+func plain(err error) error {
+	_, ofThePolicies := errors.AsType[*policy.Error](err)
+	if ofThePolicies || policy.IsTransient(err) || policy.IsPermanent(err) {
+		return errors.New(err.Error())
+	}
+	return err
 }
 
 func answeredFault(err redis.Error) *fault {
 	code := codeOf(err.Error())
 	if code == wrongType {
-		return &fault{says: "WRONGTYPE: somebody else's value is where a limit should be", cause: err}
+		return &fault{says: "WRONGTYPE: somebody else's value is where a limit should be", cause: err, verdict: policy.Success}
 	}
 	for _, a := range answers {
 		if code == a.code {
@@ -97,10 +107,13 @@ func answeredFault(err redis.Error) *fault {
 }
 
 // codeOf is the first word of an error that Redis answers with. Before version 7,
-// what went wrong within a script stands at the end, after a dash.
+// what went wrong within a script stands behind its last line number, and some of
+// it behind a dash.
 func codeOf(text string) string {
-	if _, inner, ok := strings.Cut(text, ": -"); ok && strings.HasPrefix(text, "ERR Error running script") {
-		text = inner
+	const source = "@user_script:"
+	if at := strings.LastIndex(text, source); at >= 0 && strings.HasPrefix(text, "ERR Error running script") {
+		_, inner, _ := strings.Cut(text[at+len(source):], ": ")
+		text = strings.TrimPrefix(inner, "-")
 	}
 	code, _, _ := strings.Cut(text, " ")
 	return code

@@ -13,8 +13,8 @@ import (
 )
 
 // Client is what a store needs of go-redis. *redis.Client, those for Sentinel and
-// for a cluster, and redis.Ring have it. To a breaker a cluster is one: while a
-// node of it is down, all keys are without Redis now and then.
+// for a cluster, and redis.Ring have it. To the breaker a cluster is one: while a
+// node of it is down, all keys are without Redis.
 type Client interface {
 	Pipeline() redis.Pipeliner
 }
@@ -27,8 +27,8 @@ type Store struct {
 	options options
 	breaker *policy.CircuitBreaker
 	line    line
-	local   *ledger               // nil unless calls are counted here while Redis is away
-	last    atomic.Pointer[fault] // why the breaker opened
+	local   *ledger                 // nil unless calls are counted here while Redis is away
+	last    atomic.Pointer[absence] // never nil; the latest, why the breaker opened
 
 	calls, trips, without atomic.Uint64
 }
@@ -51,6 +51,7 @@ func NewStore(client Client, cfg Config, opts ...Option) (*Store, error) {
 	if s.cfg.OnFailure == Local {
 		s.local = newLedger(s.cfg.Replicas)
 	}
+	s.last.Store(&absence{errTimeout, []string{probed.Name}}) // of a breaker that opens for what is slow
 	s.breaker = s.newBreaker()
 	policy.Watch(s.options.observer, s, (*Store).statuses)
 	return s, nil

@@ -2,6 +2,7 @@ package redislimit
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -78,6 +79,7 @@ func (s *Store) arrive(t *trip, results []result) {
 	}
 	outcome := policy.Success
 	var failed []func()
+	var absent absence
 	for i, c := range t.calls {
 		r := results[i]
 		if r.err == nil {
@@ -88,19 +90,39 @@ func (s *Store) arrive(t *trip, results []result) {
 			continue
 		}
 		f := faultOf(r.err)
-		if outcome != policy.Failure {
-			outcome = f.verdict
-		}
 		if f.verdict == policy.Failure {
-			s.last.Store(&fault{says: "not asked again yet, for: " + f.says, cause: f})
+			outcome, absent.fault = policy.Failure, f
+			absent.ids = append(absent.ids, c.id)
 		}
 		failed = append(failed, c.settle(answer{}, f))
+	}
+	if f := absent.fault; f != nil {
+		slices.Sort(absent.ids)
+		absent.ids = slices.Compact(absent.ids)
+		absent.fault = &fault{says: "not asked again yet, for: " + f.says, cause: f}
+		s.last.Store(&absent)
 	}
 	t.permit.Done(t.ctx, outcome)
 	for _, tell := range failed {
 		tell()
 	}
 	t.end()
+}
+
+// once is a command that go-redis does not repeat by itself, whatever the client
+// is configured to: the units may be taken already.
+type once struct{ *redis.Cmd }
+
+func (once) NoRetry() bool { return true }
+
+// send adds what the call asks for to a pipeline.
+func (s *Store) send(ctx context.Context, pipe redis.Pipeliner, verb, script string, c *call) *redis.Cmd {
+	const keys = 1
+	args := append([]any{verb, script, keys, s.cfg.Prefix + c.id}, arguments(c.charges)...)
+	cmd := redis.NewCmd(ctx, args...)
+	cmd.SetFirstKeyPos(3)
+	_ = pipe.Process(ctx, once{cmd}) // it is kept until Exec
+	return cmd
 }
 
 // roundTrip asks Redis. Where it does not know the script, none of that call has
@@ -110,13 +132,13 @@ func (s *Store) roundTrip(ctx context.Context, calls []*call) []result {
 	cmds := make([]*redis.Cmd, len(calls))
 	pipe := s.client.Pipeline()
 	for i, c := range calls {
-		cmds[i] = pipe.EvalSha(ctx, scriptHash, []string{s.cfg.Prefix + c.id}, arguments(c.charges)...)
+		cmds[i] = s.send(ctx, pipe, "evalsha", scriptHash, c)
 	}
 	_, failed := pipe.Exec(ctx)
 	pipe = s.client.Pipeline()
 	for i, c := range calls {
 		if noScript(cmds[i].Err()) {
-			cmds[i] = pipe.Eval(ctx, Script, []string{s.cfg.Prefix + c.id}, arguments(c.charges)...)
+			cmds[i] = s.send(ctx, pipe, "eval", Script, c)
 		}
 	}
 	if pipe.Len() > 0 {
