@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,11 +65,10 @@ func NewQuota(cfg policy.RateLimiterConfig, key KeyFunc, opts ...Option) (*Quota
 	if key == nil {
 		f.Add("key", errors.New("must be set"))
 	}
-	name := s.quota.name
-	if name == "" {
-		name = "default"
+	if s.quota.store != nil && s.quota.name == "" {
+		f.Add("name", errors.New("must be set with a shared store, where quotas of one name count together"))
 	}
-	limits := append([]namedLimit{{name, cfg}}, s.quota.more...)
+	limits := append([]namedLimit{{cmp.Or(s.quota.name, "default"), cfg}}, s.quota.more...)
 	f.Add("", validateLimits(limits))
 	if err := f.Err(); err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ func WithQuota(name string, cfg policy.RateLimiterConfig) Option {
 
 // WithName names the quota that [RateLimit] is given, in the RateLimit fields and
 // in a shared store: up to 64 printable ASCII characters without quotes and
-// backslashes. Default: "default".
+// backslashes. Default: "default"; a quota in a shared store must be named.
 func WithName(name string) Option {
 	return optionFunc(func(s *settings) { s.quota.name = name })
 }
@@ -38,7 +38,9 @@ func WithKeyRequired() Option {
 }
 
 // WithStore counts in a store that several servers share, such as that of the
-// package policy/redis. A store that fails, or takes more than 250 ms to answer,
+// package policy/redis. There quotas of the same name count together, by key, and
+// must be of the same size; so those of different routes need different names, see
+// [WithName] and [WithQuota]. A store that fails, or takes more than 250 ms to answer,
 // lets requests pass uncounted, and a decision says so; see [WithFailClosed]. What
 // the store itself refuses, see [policy.Store], is answered with 503. Units are
 // weighed to the microsecond: a limit above a million a second is one of a

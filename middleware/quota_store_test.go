@@ -77,7 +77,7 @@ func TestQuotaInAStoreDoesAsInMemory(t *testing.T) {
 		weigh := middleware.WithWeight(byWeight)
 		local := newQuota(t, perSecond(8), middleware.ByPeerIP, more, weigh).Handler(answerOK)
 		shared := newQuota(t, perSecond(8), middleware.ByPeerIP, more, weigh,
-			middleware.WithStore(newStore(0, nil))).Handler(answerOK)
+			middleware.WithName("default"), middleware.WithStore(newStore(0, nil))).Handler(answerOK)
 		for i := range 300 {
 			weight := withHeader("Weight", []string{"1", "3", "0", "8"}[i%4])
 			want, got := askFrom(local, alice, weight), askFrom(shared, alice, weight)
@@ -93,11 +93,11 @@ func TestQuotaInAStoreDoesAsInMemory(t *testing.T) {
 // charge in one step, and charges nothing by itself.
 func TestQuotaInAStoreIsSharedByServers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := middleware.WithStore(newStore(time.Millisecond, nil))
+		name, store := middleware.WithName("requests"), middleware.WithStore(newStore(time.Millisecond, nil))
 		var wg sync.WaitGroup
 		var passed atomic.Int64
 		for range 4 {
-			h := newQuota(t, perHour(100), middleware.ByPeerIP, store).Handler(answerOK)
+			h := newQuota(t, perHour(100), middleware.ByPeerIP, name, store).Handler(answerOK)
 			for range 4 {
 				wg.Go(func() { passed.Add(int64(admittedOf(h, 50, alice))) })
 			}
@@ -111,7 +111,7 @@ func TestQuotaInAStoreIsSharedByServers(t *testing.T) {
 func TestQuotaAsksTheStoreForManyAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newStore(5*time.Millisecond, nil)
-		h := newQuota(t, perSecond(100), middleware.ByPeerIP, middleware.WithStore(store)).Handler(answerOK)
+		h := newQuota(t, perSecond(100), middleware.ByPeerIP, middleware.WithName("requests"), middleware.WithStore(store)).Handler(answerOK)
 		began := time.Now()
 		var wg sync.WaitGroup
 		for range 50 {
@@ -130,7 +130,7 @@ var errStore = errors.New("dial tcp 10.0.0.7:6379: connection refused")
 func TestQuotaFailsOpenWithoutItsStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told []policy.Decision
-		q := newQuota(t, perSecond(1), middleware.ByPeerIP, middleware.WithStore(newStore(0, errStore)), recordQuota(&told))
+		q := newQuota(t, perSecond(1), middleware.ByPeerIP, middleware.WithName("requests"), middleware.WithStore(newStore(0, errStore)), recordQuota(&told))
 		h := q.Handler(answerOK)
 		require.Equal(t, 5, admittedOf(h, 5, alice))
 		require.Equal(t, []policy.Decision{{
@@ -148,7 +148,7 @@ func TestQuotaFailsOpenWithoutItsStore(t *testing.T) {
 func TestQuotaFailsClosedWhenTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told []policy.Decision
-		h := newQuota(t, perSecond(1), middleware.ByPeerIP, middleware.WithStore(newStore(0, errStore)),
+		h := newQuota(t, perSecond(1), middleware.ByPeerIP, middleware.WithName("requests"), middleware.WithStore(newStore(0, errStore)),
 			middleware.WithFailClosed(), recordQuota(&told)).Handler(answerOK)
 		w := askFrom(h, alice)
 		require.Equal(t, http.StatusServiceUnavailable, w.Code)
@@ -163,7 +163,7 @@ func TestQuotaFailsClosedWhenTold(t *testing.T) {
 func TestQuotaRefusesWhatItsStoreRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refusal := &policy.Error{Reason: policy.ReasonStore, Policy: policy.PolicyRateLimit, Err: errStore}
-		q := newQuota(t, perSecond(1), middleware.ByPeerIP, middleware.WithStore(newStore(0, refusal)))
+		q := newQuota(t, perSecond(1), middleware.ByPeerIP, middleware.WithName("requests"), middleware.WithStore(newStore(0, refusal)))
 		w := askFrom(q.Handler(answerOK), alice)
 		require.Equal(t, http.StatusServiceUnavailable, w.Code)
 		require.NotContains(t, w.Body.String(), "10.0.0.7")
@@ -174,7 +174,7 @@ func TestQuotaRefusesWhatItsStoreRefuses(t *testing.T) {
 // Inbound trap 18.
 func TestQuotaWaitsForAHangingStoreInBounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newQuota(t, perSecond(1), middleware.ByPeerIP, middleware.WithStore(newStore(time.Hour, nil))).Handler(answerOK)
+		h := newQuota(t, perSecond(1), middleware.ByPeerIP, middleware.WithName("requests"), middleware.WithStore(newStore(time.Hour, nil))).Handler(answerOK)
 		began := time.Now()
 		require.Equal(t, http.StatusOK, askFrom(h, alice).Code)
 		require.Equal(t, 250*time.Millisecond, time.Since(began))
@@ -199,7 +199,7 @@ func TestQuotaLeavesTheStoreWithItsClient(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var told []policy.Decision
-				h := newQuota(t, perSecond(1), middleware.ByPeerIP, middleware.WithStore(newStore(time.Hour, nil)),
+				h := newQuota(t, perSecond(1), middleware.ByPeerIP, middleware.WithName("requests"), middleware.WithStore(newStore(time.Hour, nil)),
 					recordQuota(&told)).Handler(answerOK)
 				ctx, cancel := tt.limit(t.Context())
 				defer cancel()
@@ -216,7 +216,7 @@ func TestQuotaLeavesTheStoreWithItsClient(t *testing.T) {
 }
 
 func TestQuotaTakesAWrongNumberOfLevelsForAFailure(t *testing.T) {
-	q := newQuota(t, perSecond(1), middleware.ByPeerIP, middleware.WithStore(noLevels{}))
+	q := newQuota(t, perSecond(1), middleware.ByPeerIP, middleware.WithName("requests"), middleware.WithStore(noLevels{}))
 	require.Equal(t, http.StatusOK, askFrom(q.Handler(answerOK), alice).Code)
 	require.EqualValues(t, 1, q.Stats().Bypassed)
 }

@@ -355,6 +355,8 @@ func TestQuotaSaysAllThatIsWrong(t *testing.T) {
 		`quota["daily"].limit: -1: must be ≥ 1`,
 		`name: "daily": must be given once`,
 	}, "\n"))
+	_, err = middleware.NewQuota(perSecond(1), middleware.ByPeerIP, middleware.WithStore(newStore(0, nil)))
+	require.EqualError(t, err, "name: must be set with a shared store, where quotas of one name count together")
 	require.PanicsWithError(t, "magnetar: invalid RateLimit:\nkey: must be set",
 		func() { middleware.RateLimit(perSecond(1), nil) })
 	for range 8 {

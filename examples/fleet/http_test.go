@@ -66,7 +66,7 @@ func serversOf(t *testing.T, redis string, mode redislimit.OnFailure, cost *toll
 	c := clientOf(t, redis)
 	for range 4 {
 		s := newStore(t, countedClient(t, redis, cost), redislimit.Config{Timeout: 200 * time.Millisecond, OnFailure: mode, Replicas: 4})
-		q, err := shed.NewQuota(policy.RateLimiterConfig{Limit: 100, Per: time.Hour}, shed.ByPeerIP, shed.WithStore(s), shed.WithTelemetry(nil))
+		q, err := shed.NewQuota(policy.RateLimiterConfig{Limit: 100, Per: time.Hour}, shed.ByPeerIP, shed.WithName("requests"), shed.WithStore(s), shed.WithTelemetry(nil))
 		require.NoError(t, err)
 		eventually(t, s) // it has a connection
 		fleet = append(fleet, q.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))

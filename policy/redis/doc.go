@@ -5,7 +5,7 @@
 //	client := redis.NewClient(&redis.Options{Addr: "redis:6379", DialerRetries: 1, ContextTimeoutEnabled: true})
 //	store, err := redislimit.NewStore(client, redislimit.Config{OnFailure: redislimit.Local, Replicas: 4})
 //
-//	r.Use(shed.RateLimit(policy.RateLimiterConfig{Limit: 100}, shed.ByPeerIP, shed.WithStore(store)))
+//	r.Use(shed.RateLimit(policy.RateLimiterConfig{Limit: 100}, shed.ByPeerIP, shed.WithName("api"), shed.WithStore(store)))
 //
 //	limiter, err := redislimit.NewLimiter(store, "payments", policy.RateLimiterConfig{Limit: 100})
 //	client := &http.Client{Transport: transport.New(nil, transport.Default(), transport.WithRateLimit(limiter.ForKey))}

@@ -23,7 +23,7 @@ func ExampleNewStore() {
 		fmt.Println(err)
 		return
 	}
-	// r.Use(shed.RateLimit(policy.RateLimiterConfig{Limit: 100}, shed.ByPeerIP, shed.WithStore(store)))
+	// r.Use(shed.RateLimit(policy.RateLimiterConfig{Limit: 100}, shed.ByPeerIP, shed.WithName("api"), shed.WithStore(store)))
 	fmt.Println(store.Stats().State)
 	// Output: closed
 }
