@@ -23,20 +23,18 @@ import (
 type peer struct {
 	*httptest.Server
 
+	began time.Time // before anybody has asked for a turn
+
 	mu           sync.Mutex
-	began        time.Time
 	asked, early int
 }
 
 // startPeer starts one that may be called so often a second, and as often at once.
 func startPeer(t *testing.T, limit int) *peer {
-	p := new(peer)
+	p := &peer{began: time.Now()}
 	p.Server = httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if p.asked == 0 {
-			p.began = time.Now()
-		}
 		p.asked++
 		if float64(p.asked) > float64(limit)*(1+time.Since(p.began).Seconds())+1 {
 			p.early++

@@ -58,7 +58,8 @@
 // for twice as long at most, where its trip cannot begin at once, and no longer than
 // until shortly before the deadline of its context. While the breaker is open, calls
 // that ask let a probe be sent now and then, of which none of them waits for the end.
-// What becomes of the calls says [Config.OnFailure]:
+// After a host that went without a word, each connection of old that go-redis still has
+// may cost one. What becomes of the calls says [Config.OnFailure]:
 //
 //	Open    Take: the error. A quota lets the request pass (but see its WithFailClosed). A Limiter admits.
 //	Closed  Take and Limiter: a refusal, an *policy.Error of policy.ReasonStore. A quota answers 503.

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/magnetar-go/magnetar/policy"
@@ -42,6 +43,67 @@ func TestProcessRemembersTheLastOfManyAnswers(t *testing.T) {
 		}
 		require.InDelta(t, 1000, admitted.Load(), 5, "the rest has come back meanwhile")
 	}
+}
+
+// held is a hook that keeps the answers of a trip, once Redis has given them.
+type held struct{ trips chan chan struct{} }
+
+func (held) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (held) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (h held) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		err := next(ctx, cmds)
+		select {
+		case until := <-h.trips:
+			<-until
+		default:
+		}
+		return err
+	}
+}
+
+// An answer that Redis gave first and that comes last is no news; what it says later
+// is, be it less.
+func TestProcessRemembersTheHighestOfAnswersThatCross(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeRedis{tats: map[string]int64{}, highs: map[string]int64{}, knows: true}
+		client := redis.NewClient(&redis.Options{Addr: "192.0.2.1:6379"})
+		defer client.Close()
+		h := held{make(chan chan struct{}, 1)}
+		client.AddHook(h)
+		client.AddHook(f)
+		s := newStore(t, client, redislimit.Config{OnFailure: redislimit.Local, Replicas: 1, Timeout: time.Minute})
+		hourly := []policy.StoreLimit{{Name: "hourly", Burst: 10, Interval: time.Hour}}
+		take := func(n int) int {
+			levels, err := s.Take(t.Context(), "alice", n, hourly)
+			require.NoError(t, err)
+			return levels[0].Remaining
+		}
+		late := make(chan struct{})
+		h.trips <- late
+		var wg sync.WaitGroup
+		wg.Go(func() { require.Equal(t, 9, take(1)) })
+		synctest.Wait()
+		require.Zero(t, take(9))
+		close(late)
+		wg.Wait()
+		f.set(func() { f.err = answeredError("LOADING") })
+		require.Zero(t, take(1))
+
+		f.set(func() { f.err, f.tats = nil, map[string]int64{} }) // somebody has flushed it
+		for s.Stats().State != policy.Closed {
+			time.Sleep(time.Second)
+			_, err := s.Take(t.Context(), "bob", 1, hourly)
+			require.NoError(t, err)
+			synctest.Wait()
+		}
+		require.Zero(t, take(0), "it is told")
+		f.set(func() { f.tats = map[string]int64{} })
+		require.Equal(t, 10, take(0), "and owes nothing more")
+		f.set(func() { f.err = answeredError("LOADING") })
+		require.Equal(t, 9, take(1))
+	})
 }
 
 // Whoever could not wait for long does not make the process forget who waits.
