@@ -27,8 +27,7 @@ func openShared(cfg *Shared, t *telemetry) (*shared, error) {
 	if err != nil {
 		return nil, err
 	}
-	// What go-redis repeats may be counted twice; what it waits for, callers do.
-	opts.MaxRetries, opts.DialerRetries, opts.ContextTimeoutEnabled = -1, 1, true
+	opts.DialerRetries, opts.ContextTimeoutEnabled = 1, true // what go-redis waits for, callers do
 	client := redis.NewClient(opts)
 	store, err := redislimit.NewStore(client, cfg.Config, redislimit.WithObserver(t.all()))
 	if err != nil {
@@ -43,7 +42,7 @@ func (s *shared) inbound() []shed.Option {
 	if s == nil {
 		return nil
 	}
-	return []shed.Option{shed.WithStore(s.store)}
+	return []shed.Option{shed.WithName("requests"), shed.WithStore(s.store)}
 }
 
 // outbound keeps the calls of an upstream to its quota.
@@ -53,13 +52,18 @@ func (s *shared) outbound(name string, cfg *policy.RateLimiterConfig, t *telemet
 		return nil, nil
 	case s == nil:
 		own := policy.NewRateLimiter(*cfg, policy.WithKey(name), policy.WithObserver(t.all()))
-		return []transport.Option{transport.WithGate(own)}, nil
+		return []transport.Option{limitedBy(own)}, nil
 	}
 	limiter, err := redislimit.NewLimiter(s.store, name, *cfg, redislimit.WithObserver(t.all()))
 	if err != nil {
 		return nil, err
 	}
-	return []transport.Option{transport.WithGate(limiter)}, nil
+	return []transport.Option{limitedBy(limiter)}, nil
+}
+
+// limitedBy has all hosts of an upstream share a limit.
+func limitedBy(limit policy.Gate) transport.Option {
+	return transport.WithRateLimit(func(string) policy.Gate { return limit })
 }
 
 func (s *shared) close() error {
