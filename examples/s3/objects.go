@@ -72,12 +72,27 @@ func (c *client) get(ctx context.Context, key string, size int) error {
 
 // download reads it in as many goes as it takes, and checks it.
 func (c *client) download(ctx context.Context, key string, size int) error {
-	sum := sha256.New()
+	sum := &digest{Hash: sha256.New()}
 	c.resumed.Add(-1)
 	if _, err := c.Download(ctx, bucket, key, sum, func(*s3.Options) { c.resumed.Add(1) }); err != nil {
 		return err
 	}
 	return right(sum, key, size)
+}
+
+// digest is of what is written to it in order.
+type digest struct {
+	hash.Hash
+
+	size int64
+}
+
+func (d *digest) WriteAt(p []byte, at int64) (int, error) {
+	if at != d.size {
+		return 0, fmt.Errorf("%w: %d bytes at %d, where %d were written", errWrong, len(p), at, d.size)
+	}
+	d.size += int64(len(p))
+	return d.Write(p)
 }
 
 var errWrong = errors.New("what was read is not what was written")

@@ -26,11 +26,14 @@ var resume = policy.NewRetry(
 		return died
 	}))
 
-// Download writes an object to w and returns its size. When the body dies on the
-// way it goes on from there, five times at most, and only within the same object:
-// one that was replaced meanwhile is an error, PreconditionFailed, unless nothing
-// of it is written yet. Where S3 tells the CRC-32 of the whole, it is checked. Options are those of each GetObject.
-func (s *Store) Download(ctx context.Context, bucket, key string, w io.Writer, opts ...func(*s3.Options)) (int64, error) {
+// Download writes an object to w, such as a file, from its start and in order, and
+// returns its size; what w had beyond that stays. When the body dies on the way it
+// goes on from there, five times at most, and only within the same object: one that
+// was replaced meanwhile is an error, PreconditionFailed, unless nothing of it is
+// written yet. Where S3 tells the CRC-32 of the whole, it is checked. After an error
+// it may be called again, with the same w: it begins anew. Options are those of each
+// GetObject.
+func (s *Store) Download(ctx context.Context, bucket, key string, w io.WriterAt, opts ...func(*s3.Options)) (int64, error) {
 	d := &download{from: s.Client, opts: opts, bucket: bucket, key: key, to: w}
 	if err := resume.Do(ctx, d.more); err != nil {
 		return d.size, fmt.Errorf("download %s/%s, %d bytes done: %w", bucket, key, d.size, err)
@@ -46,7 +49,7 @@ type download struct {
 	from        *s3.Client
 	opts        []func(*s3.Options)
 	bucket, key string
-	to          io.Writer
+	to          io.WriterAt
 	size        int64
 	etag        *string
 	crc32       string // of the whole, as S3 tells it; empty if it does not
@@ -72,8 +75,8 @@ func (d *download) more(ctx context.Context) error {
 	}
 	if in.Range == nil { // nothing is written yet, so it is whatever there is now
 		d.etag, d.crc32 = out.ETag, ""
-		if out.ChecksumType != types.ChecksumTypeComposite {
-			d.crc32 = aws.ToString(out.ChecksumCRC32)
+		if sum := aws.ToString(out.ChecksumCRC32); out.ChecksumType != types.ChecksumTypeComposite && !strings.Contains(sum, "-") {
+			d.crc32 = sum // not one of its parts' sums, such as "…-3"
 		}
 	}
 	source := &source{Reader: out.Body}
@@ -90,7 +93,7 @@ func (d *download) more(ctx context.Context) error {
 }
 
 func (d *download) Write(p []byte) (int, error) {
-	n, err := d.to.Write(p)
+	n, err := d.to.WriteAt(p, d.size)
 	d.size += int64(n)
 	d.sum = crc32.Update(d.sum, crc32.IEEETable, p[:n])
 	return n, err

@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log"
@@ -49,8 +48,13 @@ func ExampleStore_Download() {
 	}
 	defer st.Close()
 
-	var report bytes.Buffer
-	size, err := st.Download(context.Background(), "reports", "2026-11.csv", &report) // goes on where it was cut
+	report, err := os.Create("2026-11.csv")
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	defer report.Close()
+	size, err := st.Download(context.Background(), "reports", "2026-11.csv", report) // goes on where it was cut
 	fmt.Println(size, err)
 }
 

@@ -31,15 +31,26 @@ func Outlast(ctx context.Context, op func(context.Context) error) error { return
 // the same call may succeed later.
 func Away(err error) bool {
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
-	if untrusted || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	switch {
+	case untrusted, policy.IsPermanent(err), errors.Is(err, policy.ErrClosed),
+		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return false
 	}
 	if answer, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && answer.HTTPStatusCode() != 0 {
-		status := answer.HTTPStatusCode()
-		return status >= http.StatusInternalServerError || status == http.StatusTooManyRequests
+		return statusPasses(answer.HTTPStatusCode())
 	}
 	_, unsent := errors.AsType[*smithyhttp.RequestSendError](err)
 	_, cut := errors.AsType[net.Error](err)
 	_, died := errors.AsType[*diedError](err)
 	return unsent || cut || died || errors.Is(err, io.ErrUnexpectedEOF) || policy.Refused(err)
+}
+
+// statusPasses reports whether an answer may be another one later. What is not
+// implemented stays so.
+func statusPasses(status int) bool {
+	switch status {
+	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
+		return false
+	}
+	return status >= http.StatusInternalServerError || status == http.StatusTooManyRequests
 }
