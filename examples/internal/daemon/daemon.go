@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -18,10 +19,11 @@ import (
 )
 
 // A server has so long to answer its port once it is started, and to end once it
-// is asked to.
+// is asked to; a tool of its to do what it is for.
 const (
 	startTimeout = 20 * time.Second
 	stopTimeout  = 10 * time.Second
+	toolTimeout  = time.Minute
 )
 
 // Program is a server on this machine.
@@ -105,27 +107,43 @@ func (d *Daemon) File(name, content string) string {
 	return path
 }
 
-// Run runs a tool of the server to its end, as the server's user.
+// Run runs a tool of the server to its end, as the server's user. One that hangs is
+// killed.
 func (d *Daemon) Run(name string, args ...string) {
 	d.t.Helper()
 	path, err := lookPath(name)
 	require.NoError(d.t, err)
-	out, err := d.command(path, args).CombinedOutput()
-	require.NoErrorf(d.t, err, "%s: %s", name, out)
+	said, err := toEnd(d.command(path, args), toolTimeout)
+	require.NoErrorf(d.t, err, "%s: %s", name, said)
+}
+
+// toEnd runs a command of a process group of its own, and returns what it said.
+func toEnd(cmd *exec.Cmd, timeout time.Duration) ([]byte, error) {
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	hung := time.AfterFunc(timeout, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+	err := cmd.Wait()
+	if !hung.Stop() {
+		err = fmt.Errorf("it hung for %v: %w", timeout, err)
+	}
+	return out.Bytes(), err
 }
 
 // Start runs the server in the foreground, and returns once its port answers.
 func (d *Daemon) Start(args ...string) {
 	d.t.Helper()
 	d.args = args
-	d.run()
+	d.serve()
 }
 
 // Restart ends the server, and starts it anew as it was started before.
 func (d *Daemon) Restart() {
 	d.t.Helper()
 	d.Stop()
-	d.run()
+	d.serve()
 }
 
 // Signal sends a signal to the server, which must run.
@@ -185,7 +203,7 @@ func (d *Daemon) end() {
 	_ = d.log.Close()
 }
 
-func (d *Daemon) run() {
+func (d *Daemon) serve() {
 	d.t.Helper()
 	cmd, ended := d.command(d.binary, d.args), make(chan struct{})
 	cmd.Stdout, cmd.Stderr = d.log, d.log
