@@ -53,7 +53,7 @@ browser: ## the console in a real browser, from Debian's package chromium; leave
 
 integration: ## S3, PostgreSQL, SMB and Redis, as they fail: a line for each fault survived; all of it is in bin/integration.log
 	mkdir -p bin && bin=$${VERSITYGW_BIN:-$$(.ci/versitygw)} && CI=true VERSITYGW_BIN=$$bin \
-	go -C examples test -race -count=1 -v ./s3/... ./database/... ./smb ./fleet 2>&1 | \
+	go -C examples test -race -count=1 -v ./s3/... ./database/... ./smb ./fleet ./service 2>&1 | \
 	tee bin/integration.log | grep --line-buffered -oE 'fault: .*|^(ok|FAIL|--- FAIL).*'
 
 s3: ## the AWS SDK over the kit, and a real server that is killed
@@ -68,5 +68,5 @@ smb: ## a share over a real smbd that is killed, hangs and loses its share; from
 fleet: ## four processes under one limit in Redis; from Debian's package redis-server
 	go -C examples run ./fleet
 
-service: ## a whole service, from one file
+service: ## a whole service, from one file; from Debian's packages postgresql and redis-server
 	go -C examples run ./service

@@ -73,7 +73,7 @@ func TestReplicaTakesOver(t *testing.T) {
 	var address atomic.Value // what a name, a proxy or Sentinel would say
 	address.Store(master.Address())
 	c := redis.NewClient(&redis.Options{
-		Addr: "the-master:6379", MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true,
+		Addr: "the-master:6379", DialerRetries: 1, ContextTimeoutEnabled: true,
 		Dialer: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, network, address.Load().(string))
@@ -145,7 +145,7 @@ func TestSentinelFailsOver(t *testing.T) {
 	for range 2 { // processes
 		client := redis.NewFailoverClient(&redis.FailoverOptions{
 			MasterName: "payments", SentinelAddrs: []string{sentinel.Address()},
-			MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true,
+			DialerRetries: 1, ContextTimeoutEnabled: true,
 		})
 		defer client.Close()
 		client.AddHook(&c)

@@ -70,7 +70,7 @@ func TestServerThatWantsAPassword(t *testing.T) {
 	for code, password := range map[string]string{"NOAUTH": "", "WRONGPASS": "changed"} {
 		t.Run(code, func(t *testing.T) {
 			do(t, admin, "ACL", "SETUSER", "default", "resetpass", ">secret")
-			c := redis.NewClient(&redis.Options{Addr: d.Address(), Password: password, MaxRetries: -1, DialerRetries: 1})
+			c := redis.NewClient(&redis.Options{Addr: d.Address(), Password: password, DialerRetries: 1})
 			defer c.Close()
 			var cost toll
 			c.AddHook(&cost)

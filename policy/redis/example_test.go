@@ -12,7 +12,8 @@ import (
 )
 
 // The same limit for each process, through a Redis that they share; each counts
-// its share while that is away.
+// its share while that is away. The store is for middleware.WithStore, and for
+// [redislimit.NewLimiter].
 func ExampleNewStore() {
 	client := redis.NewClient(&redis.Options{
 		Addr: "redis:6379", DialerRetries: 1, ContextTimeoutEnabled: true,
@@ -23,7 +24,6 @@ func ExampleNewStore() {
 		fmt.Println(err)
 		return
 	}
-	// r.Use(shed.RateLimit(policy.RateLimiterConfig{Limit: 100}, shed.ByPeerIP, shed.WithName("api"), shed.WithStore(store)))
 	fmt.Println(store.Stats().State)
 	// Output: closed
 }
@@ -46,7 +46,7 @@ func ExampleNewLimiter() {
 // A limit for each host that is called, and for each tenant of one's own, rather than
 // for all together.
 func ExampleLimiter_ForKey() {
-	client := redis.NewClient(&redis.Options{Addr: "redis:6379", MaxRetries: -1, DialerRetries: 1})
+	client := redis.NewClient(&redis.Options{Addr: "redis:6379", DialerRetries: 1})
 	defer client.Close()
 	store, err := redislimit.NewStore(client, redislimit.Config{OnFailure: redislimit.Closed})
 	if err != nil {
