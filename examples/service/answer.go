@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -21,12 +22,11 @@ func answer(w http.ResponseWriter, status int, v any) {
 }
 
 // refuse tells the client whether it is worth coming back, and the log what the
-// client need not know. Once the request's time is up it says nothing: Deadline
-// answers.
+// client need not know. Once the request's time is up, Deadline has answered.
 func (s *service) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	unknown := perhaps(err)
 	switch {
-	case r.Context().Err() != nil:
+	case r.Context().Err() != nil && !unknown:
 	case errors.Is(err, errNoProduct), errors.Is(err, errNoOrder):
 		http.Error(w, "no such thing", http.StatusNotFound)
 	case errors.Is(err, errAnotherOrder):
@@ -41,6 +41,8 @@ func (s *service) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		}
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "try again later", http.StatusServiceUnavailable)
+	case slow(err):
+		http.Error(w, "what is behind this service is too slow", http.StatusGatewayTimeout)
 	default:
 		s.complain(r, err)
 		http.Error(w, "something behind this service is broken", http.StatusBadGateway)
@@ -57,6 +59,11 @@ func (s *service) complain(r *http.Request, err error) {
 // left alone for now, or lets nobody in.
 func passing(err error) bool {
 	return policy.Refused(err) || errors.Is(err, policy.ErrPoolExhausted) || errors.Is(err, policy.ErrConnectionCreation)
+}
+
+// slow reports whether there was no time left.
+func slow(err error) bool {
+	return errors.Is(err, policy.ErrTimeout) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // perhaps reports whether what failed may have been done all the same.

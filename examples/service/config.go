@@ -119,8 +119,9 @@ func (u Upstream) Validate() error {
 	var f policy.Faults
 	if u.URL != "" {
 		parsed, err := url.Parse(u.URL)
-		if err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https" {
-			f.Add("url", errors.New("must be such as https://prices.internal")) // it may have a password, and is not repeated
+		if err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https" ||
+			parsed.RawQuery != "" || parsed.Fragment != "" {
+			f.Add("url", errors.New("must be such as https://prices.internal/v2")) // it may have a password, and is not repeated
 		}
 	}
 	if u.Quota != nil {

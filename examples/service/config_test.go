@@ -58,7 +58,7 @@ func TestEnvironmentOverridesFile(t *testing.T) {
 	cfg, err := loadConfig("service.yaml")
 	require.NoError(t, err)
 	require.Equal(t, 40, cfg.Database.Pool.MaxSize)
-	require.Equal(t, 1500*time.Millisecond, cfg.Database.Pool.AcquireTimeout, "the file's")
+	require.Equal(t, time.Second, cfg.Database.Pool.AcquireTimeout, "the file's")
 	require.Equal(t, "https://prices.internal/v2", cfg.Upstreams.Prices.URL)
 	require.NotNil(t, cfg.Upstreams.Stock.Calls.Retry)
 	require.Nil(t, cfg.Inbound.RateLimit)
@@ -126,7 +126,7 @@ database:
 		`service.yaml:6:19: inbound.deadline.max: 2: a duration needs a unit`,
 		`service.yaml:7:23: inbound.rate_limit.limit: -5`,
 		`service.yaml:8:10: inbound.shed.limt: unknown field; did you mean "limit"?`,
-		`service.yaml:11:10: upstreams.prices.url: must be such as https://prices.internal`,
+		`service.yaml:11:10: upstreams.prices.url: must be such as https://prices.internal/v2`,
 		`service.yaml:12:33: upstreams.prices.calls.retry.multiplier: 0.5`,
 		`service.yaml:12:48: upstreams.prices.calls.breaker: a key without a value`,
 		`service.yaml:13:32: upstreams.prices.shared_rate_limit.limit: 0`,
@@ -185,6 +185,14 @@ func TestMissingFileIsSaidToBe(t *testing.T) {
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	_, err = loadConfig(t.TempDir())
 	require.Error(t, err, "a directory")
+}
+
+func TestUpstreamHasABaseURL(t *testing.T) {
+	for _, url := range []string{"https://h?token=secret", "https://h/#secret", "ftp://h", "https:///secret", "secret", "https://h:secret"} {
+		err := Upstream{URL: url}.Validate()
+		require.ErrorContains(t, err, "url: must be such as https://prices.internal/v2", url)
+		require.NotContains(t, err.Error(), "secret")
+	}
 }
 
 func TestSecretsAreNotRepeated(t *testing.T) {

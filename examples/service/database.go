@@ -57,22 +57,22 @@ func (d *database) text(ctx context.Context, none error, query, id string) (stri
 }
 
 // purchase orders a product, and returns the order's id, with an error too. With a
-// key that is the id, and the order is there once however often it is sent. Without
-// one it is not sent again if its commit got no answer: that is a
-// [*postgres.CommitUnknownError].
-func (d *database) purchase(ctx context.Context, key, product string) (string, error) {
+// key the order is there once, however often it is sent. Without one it is not sent
+// again if its commit got no answer: that is a [*postgres.CommitUnknownError].
+func (d *database) purchase(ctx context.Context, key, product string) (id string, err error) {
 	if key == "" {
-		id := rand.Text()
+		id = rand.Text()
 		return id, d.Do(ctx, insert(id, product))
 	}
-	if err := d.DoOnce(ctx, key, insert(key, product)); err != nil {
-		return key, err
+	id = "key-" + key // which no other order's is
+	if err := d.DoOnce(ctx, key, insert(id, product)); err != nil {
+		return id, err
 	}
-	was, err := d.purchased(ctx, key)
+	was, err := d.purchased(ctx, id)
 	if err == nil && was != product {
 		err = errAnotherOrder
 	}
-	return key, err
+	return id, err
 }
 
 func insert(order, product string) func(context.Context, pgx.Tx) error {

@@ -97,13 +97,13 @@ func TestOrderIsPlacedOnceForItsKey(t *testing.T) {
 	for range 2 {
 		r := b.buy(t, "42", key)
 		require.Equal(t, http.StatusCreated, r.status, r.body)
-		require.Equal(t, "/orders/"+key, r.header.Get("Location"))
-		require.JSONEq(t, `{"id":"`+key+`","product":"42"}`, r.body)
+		require.Equal(t, "/orders/key-"+key, r.header.Get("Location"))
+		require.JSONEq(t, `{"id":"key-`+key+`","product":"42"}`, r.body)
 	}
 	require.Equal(t, http.StatusUnprocessableEntity, b.buy(t, "43", key).status)
-	r := b.get(t, b.url+"/orders/"+key)
+	r := b.get(t, b.url+"/orders/key-"+key)
 	require.Equal(t, http.StatusOK, r.status)
-	require.JSONEq(t, `{"id":"`+key+`","product":"42"}`, r.body)
+	require.JSONEq(t, `{"id":"key-`+key+`","product":"42"}`, r.body)
 
 	for _, product := range []string{"4242", "99999999999999999999"} {
 		for _, key := range []string{"", rand.Text()} {
@@ -115,6 +115,36 @@ func TestOrderIsPlacedOnceForItsKey(t *testing.T) {
 	for _, key := range []string{"ünusual", "a b", `"quoted"`, "--'; drop table purchase", strings.Repeat("k", 65)} {
 		require.Equal(t, http.StatusBadRequest, b.buy(t, "42", key).status, key)
 	}
+}
+
+func TestOrdersIdIsNobodysKey(t *testing.T) {
+	b := begin(t, nil)
+	first := strings.TrimPrefix(b.buy(t, "42", "").header.Get("Location"), "/orders/")
+	r := b.buy(t, "43", first)
+	require.Equal(t, http.StatusCreated, r.status, r.body)
+	require.JSONEq(t, `{"id":"`+first+`","product":"42"}`, b.get(t, b.url+"/orders/"+first).body)
+}
+
+// Whoever has no key is told so before the time is up: a 504 looks like something to
+// be repeated.
+func TestCommitThatOutlastsTheRequestIsToldToBeUnknown(t *testing.T) {
+	s := postgreSQL(t)
+	s.Admin(t, postgresd.Database,
+		`create function sleep() returns trigger language plpgsql as $$ begin perform pg_sleep(3); return null; end $$`,
+		`create constraint trigger sleeper after insert on purchase deferrable initially deferred for each row execute function sleep()`)
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		conn, err := s.Dial(ctx, s.Superuser, postgresd.Database)
+		require.NoError(t, err)
+		defer conn.Close(ctx)
+		_, err = conn.Exec(ctx, `drop function sleep cascade`)
+		require.NoError(t, err)
+	})
+	b := begin(t, func(cfg *Config) { cfg.Inbound.Deadline.Max = 2 * time.Second })
+	r := b.buy(t, "42", "")
+	require.Equal(t, http.StatusConflict, r.status, r.body)
+	require.Contains(t, b.log.String(), "may have been committed or not")
+	require.NotEmpty(t, r.header.Get("Location"))
 }
 
 func TestWrongCredentialsAreLoggedAndNotRepeated(t *testing.T) {

@@ -56,21 +56,33 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Stdout, os.Stderr, os.Args[1:])
 	stop()
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
+	switch {
+	case errors.Is(err, errUsage):
+		os.Exit(2)
+	case err != nil:
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
+// errUsage is of flags that are none; what is wrong with them has been told.
+var errUsage = errors.New("usage")
+
 // run does what args say. It tells w how the service does, and log its decisions.
 func run(ctx context.Context, w, log io.Writer, args []string) error {
 	flags := flag.NewFlagSet("service", flag.ContinueOnError)
-	flags.SetOutput(w)
+	flags.SetOutput(log)
 	path := flags.String("config", "service/service.yaml", "`file` to configure it")
 	check := flags.Bool("check", false, "only report what is wrong with the configuration")
 	lasts := flags.Duration("for", 5*time.Second, "how long to be visited; 0: serve until interrupted, visited by nobody")
-	if err := flags.Parse(args); err != nil {
-		return err
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return nil
+	case err != nil:
+		return errUsage
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("%q: no arguments are taken but flags", flags.Arg(0))
 	}
 	cfg, err := loadConfig(*path)
 	if err != nil {

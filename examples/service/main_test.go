@@ -79,7 +79,9 @@ func TestCheckReportsAndServesNobody(t *testing.T) {
 func TestProgramReportsWhatItCannotDo(t *testing.T) {
 	named(t)
 	args := []string{"-config", "service.yaml", "-for", "1ms"}
-	require.Error(t, run(t.Context(), io.Discard, io.Discard, []string{"-nonsense"}))
+	require.ErrorIs(t, run(t.Context(), io.Discard, io.Discard, []string{"-nonsense"}), errUsage)
+	require.NoError(t, run(t.Context(), io.Discard, io.Discard, []string{"-help"}))
+	require.EqualError(t, run(t.Context(), io.Discard, io.Discard, []string{"check"}), `"check": no arguments are taken but flags`)
 	for _, variable := range []string{"OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER"} {
 		t.Run(variable, func(t *testing.T) {
 			t.Setenv(variable, "pigeon")

@@ -34,12 +34,11 @@ func (s *service) find(ctx context.Context, id string) (p product, err error) {
 	}
 	var asked sync.WaitGroup
 	asked.Go(func() {
-		var stock int
-		if s.stock.get(ctx, &stock, "stock", id) == nil {
+		if stock, err := s.stock.number(ctx, "stock", id); err == nil {
 			p.Stock = &stock
 		}
 	})
-	err = s.prices.get(ctx, &p.Price, "prices", id)
+	p.Price, err = s.prices.number(ctx, "prices", id)
 	asked.Wait()
 	return p, err
 }

@@ -24,10 +24,13 @@ func listen(ctx context.Context, cfg Config) (l listeners, err error) {
 
 func (l listeners) close() error { return errors.Join(l.public.Close(), l.admin.Close()) }
 
+// readWithin is how long a client has to send a request: none has a body to speak of.
+const readWithin = 5 * time.Second
+
 // serve serves until ctx ends or a listener fails, and then stops in order.
 func (s *service) serve(ctx context.Context, l listeners, stopWithin time.Duration) error {
-	public := &http.Server{Handler: s.router(), ReadHeaderTimeout: 5 * time.Second}
-	admin := &http.Server{Handler: s.admin(), ReadHeaderTimeout: 5 * time.Second}
+	public := &http.Server{Handler: s.router(), ReadTimeout: readWithin, IdleTimeout: 2 * time.Minute}
+	admin := &http.Server{Handler: s.admin(), ReadHeaderTimeout: readWithin}
 	ended := make(chan error, 2)
 	go func() { ended <- public.Serve(l.public) }()
 	go func() { ended <- admin.Serve(l.admin) }()
@@ -49,13 +52,17 @@ func (s *service) serve(ctx context.Context, l listeners, stopWithin time.Durati
 
 // stop ends the service from the outside in: nobody is let in any more, and
 // readiness says so; who is in is answered; then connections are closed, those of
-// clients before those that answers come from. The console stays to the end.
+// clients before those that answers come from. The console stays to the end. Clients
+// that do not end have three quarters of the time, so that there is some left for what
+// comes after them.
 func (s *service) stop(ctx context.Context, public, admin *http.Server, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
+	clients, leave := context.WithTimeout(ctx, within*3/4)
+	defer leave()
 	err := errors.Join(
-		s.shedder.Drain(ctx),
-		shutdown(ctx, public),
+		s.shedder.Drain(clients),
+		shutdown(clients, public),
 		s.close(ctx),
 	)
 	s.telemetry.console.Close() // else Shutdown would wait for who looks at it

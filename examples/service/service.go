@@ -54,7 +54,8 @@ func newService(cfg Config, t *telemetry) (_ *service, err error) {
 // has, the quota of its peer, and the limit of all together.
 func (s *service) openInbound(cfg Inbound) error {
 	opts := []shed.Option{shed.WithTelemetry(s.telemetry.observer), shed.WithObserver(s.telemetry.others)}
-	s.chain = append(s.chain, otelhttp.NewMiddleware("service", otelhttp.WithTracerProvider(s.telemetry.spans)))
+	s.chain = append(s.chain, otelhttp.NewMiddleware("service", otelhttp.WithTracerProvider(s.telemetry.spans),
+		otelhttp.WithMeterProvider(s.telemetry.metrics), otelhttp.WithPropagators(propagators)))
 	if cfg.Deadline != nil {
 		s.chain = append(s.chain, shed.Deadline(*cfg.Deadline, opts...))
 	}

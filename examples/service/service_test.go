@@ -4,9 +4,12 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -53,6 +56,43 @@ func TestShopSellsWithoutKnowingItsStock(t *testing.T) {
 	require.Equal(t, http.StatusOK, r.status, r.body)
 	require.JSONEq(t, `{"id":"42","name":"product 42","price":7,"stock":null}`, r.body)
 	require.Equal(t, int64(1), b.stock.requests.Load(), "it is not asked twice")
+}
+
+func TestAnswerOfAnUpstreamIsANumber(t *testing.T) {
+	b := begin(t, nil)
+	for _, answer := range []string{"null", "-5", "7 8", "7.5", `"7"`, "{}", "[7]", "", "99999999999999999999", strings.Repeat("7", 2<<20)} {
+		instead := func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, answer) }
+		b.stock.does(instead)
+		r := b.product(t, "42")
+		require.Equal(t, http.StatusOK, r.status, r.body)
+		require.JSONEq(t, `{"id":"42","name":"product 42","price":7,"stock":null}`, r.body, "%.20q", answer)
+		b.prices.does(instead)
+		require.Equal(t, http.StatusBadGateway, b.product(t, "42").status, "%.20q", answer)
+		b.prices.instead.Store(nil)
+	}
+}
+
+func TestTraceGoesThroughTheService(t *testing.T) {
+	b := begin(t, nil)
+	const id = "4bf92f3577b34da6a3ce929d0e0e4736"
+	var got atomic.Pointer[string]
+	b.prices.does(func(w http.ResponseWriter, r *http.Request) {
+		parent := r.Header.Get("Traceparent")
+		got.Store(&parent)
+		fmt.Fprint(w, 7)
+	})
+	r := b.do(t, http.MethodGet, b.url+"/products/42", http.Header{"Traceparent": {"00-" + id + "-00f067aa0ba902b7-01"}})
+	require.Equal(t, http.StatusOK, r.status, r.body)
+	require.Contains(t, *got.Load(), "00-"+id+"-")
+	names := map[string]bool{}
+	require.Eventually(t, func() bool {
+		for _, span := range b.spans.GetSpans() {
+			if span.SpanContext.TraceID().String() == id {
+				names[span.Name] = true
+			}
+		}
+		return names["GET /products/{id:[0-9]+}"] && names["call GET"] && names["GET"]
+	}, patience, time.Millisecond)
 }
 
 func TestUpstreamThatStaysDownIsLeftAlone(t *testing.T) {
@@ -139,9 +179,28 @@ func TestServiceStopsInOrder(t *testing.T) {
 	require.NoError(t, <-b.ended)
 	_, err := b.database.name(t.Context(), "42")
 	require.ErrorIs(t, err, policy.ErrClosed)
-	require.ErrorIs(t, b.service.prices.get(t.Context(), new(int), "prices"), policy.ErrClosed)
+	_, err = b.service.prices.number(t.Context(), "prices")
+	require.ErrorIs(t, err, policy.ErrClosed)
 	require.ErrorIs(t, b.shared.client.Ping(t.Context()).Err(), redis.ErrClosed)
 	b.ended <- nil // for who waits at the end
+}
+
+// A client that owes the body of its request keeps nobody from stopping in order.
+func TestClientThatSendsNoBodyIsCut(t *testing.T) {
+	b := begin(t, nil)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(b.url, "http://"))
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = fmt.Fprintf(conn, "POST /products/42/orders HTTP/1.1\r\nHost: shop\r\nContent-Length: 100\r\n\r\n")
+	require.NoError(t, err)
+	purchased := b.database.Stats().Acquires
+	require.Eventually(t, func() bool { return b.database.Stats().Acquires > purchased }, patience, time.Millisecond)
+	b.stop()
+	require.NoError(t, <-b.ended)
+	b.ended <- nil
+	answer, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	require.Contains(t, string(answer), "HTTP/1.1 201 Created", "it was placed, so it is told to be")
 }
 
 func TestConsoleShowsAllParts(t *testing.T) {

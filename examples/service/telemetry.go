@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"go.opentelemetry.io/contrib/exporters/autoexport"
+	"go.opentelemetry.io/otel/propagation"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
@@ -26,6 +27,9 @@ type telemetry struct {
 	spans    *sdktrace.TracerProvider
 	metrics  *sdkmetric.MeterProvider
 }
+
+// propagators carry a trace from the caller of the service to those that it calls.
+var propagators = propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
 
 // newTelemetry exports spans and metrics where OTEL_TRACES_EXPORTER and
 // OTEL_METRICS_EXPORTER say so.
@@ -55,7 +59,8 @@ func newTelemetry(ctx context.Context, log io.Writer) (*telemetry, error) {
 		metrics: sdkmetric.NewMeterProvider(metricOpts...),
 	}
 	t.others = policy.Observers(t.log, t.console)
-	t.observer = otel.New(otel.WithTracerProvider(t.spans), otel.WithMeterProvider(t.metrics))
+	t.observer = otel.New(
+		otel.WithTracerProvider(t.spans), otel.WithMeterProvider(t.metrics), otel.WithPropagators(propagators))
 	return t, nil
 }
 

@@ -40,21 +40,29 @@ func openUpstream(name string, cfg Upstream, counted *shared, t *telemetry) (*up
 	return &upstream{base, &http.Client{Transport: chain}, connections}, nil
 }
 
-// get decodes what the upstream has at a path.
-func (u *upstream) get(ctx context.Context, v any, path ...string) error {
+// number is the one that the upstream has at a path.
+func (u *upstream) number(ctx context.Context, path ...string) (int, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.base.JoinPath(path...).String(), nil) //nolint:gosec // the base is configured, and the path is the service's own
 	if err != nil {
-		return err
+		return 0, err
 	}
 	resp, err := u.client.Do(req) //nolint:gosec // the same
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", u.base.Host, resp.Status)
+		return 0, fmt.Errorf("%s: %s", u.base.Host, resp.Status)
 	}
-	return json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(v)
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return 0, err
+	}
+	var n *int // null is no number
+	if json.Unmarshal(body, &n) != nil || n == nil || *n < 0 {
+		return 0, fmt.Errorf("%s: its answer is no number from zero: %.20q", u.base.Host, body)
+	}
+	return *n, nil
 }
 
 // close lets what is under way finish until ctx ends.
