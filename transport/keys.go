@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"net/http"
 	"net/url"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -61,17 +62,20 @@ func (ks *keys) get(k key) *state {
 	if s, ok := ks.own.Get(k); ok {
 		return s
 	}
-	spare := &ks.spare[maphash.Comparable(ks.seed, k)%uint64(len(ks.spare))]
+	i := maphash.Comparable(ks.seed, k) % uint64(len(ks.spare))
+	spare := &ks.spare[i]
 	if s := spare.Load(); s != nil {
 		return s
 	}
-	s := ks.make("(shared)")
+	s := ks.make("(shared)", "(shared "+strconv.FormatUint(i, 10)+")")
 	s.over, s.breaker, s.throttle = true, nil, nil
 	spare.CompareAndSwap(nil, s)
 	return spare.Load()
 }
 
-func (ks *keys) make(name string) *state {
+// make returns the state of a key; limited is its name where it has a limit of the
+// user's.
+func (ks *keys) make(name, limited string) *state {
 	cfg := &ks.t.cfg
 	s := &state{name: name}
 	opts := []policy.Option{policy.WithKey(name)}
@@ -85,7 +89,7 @@ func (ks *keys) make(name string) *state {
 		s.limiter = policy.NewRateLimiter(*cfg.RateLimit, opts...)
 	}
 	if ks.t.limitOf != nil {
-		s.rate = ks.t.limitOf(name)
+		s.rate = ks.t.limitOf(limited)
 	}
 	if cfg.Concurrency != nil {
 		s.inFlight = policy.NewConcurrency(*cfg.Concurrency, opts...)
@@ -100,7 +104,8 @@ func (ks *keys) make(name string) *state {
 }
 
 func (ks *keys) forKey(k key) *state {
-	s := ks.make(k.String())
+	name := k.String()
+	s := ks.make(name, name)
 	s.scheme, s.host = k.scheme, k.urlHost()
 	return s
 }

@@ -52,8 +52,8 @@ func WithKey(f func(*http.Request) string) Option {
 // "https://api.example.com:443", or what [WithKey] says; and anew for a key that was
 // forgotten meanwhile, see [Config].MaxKeys; no key is whose gate has a method Idle,
 // as those of the package policy have, that returns false. Keys over the bound share
-// 256 gates for "(shared)". limitOf must be quick and not use the transport.
-// Default: none.
+// 256 gates, those of "(shared 0)" to "(shared 255)". limitOf is called by several
+// goroutines at once, must be quick, and must not use the transport. Default: none.
 func WithRateLimit(limitOf func(key string) policy.Gate) Option {
 	return optionFunc(func(t *Transport) { t.limitOf = limitOf })
 }
