@@ -40,8 +40,8 @@ func (p *Pool[T]) leave(c *conn[T], d departure) {
 	go p.dispose(c, d, c.leases.Load() > 0)
 }
 
-// dispose tells of the departure while the connection still counts: when Close
-// returns, all is told.
+// dispose tells of the departure while the connection still counts: when Close returns,
+// all that were closed are told.
 func (p *Pool[T]) dispose(c *conn[T], d departure, reused bool) {
 	defer p.countOut(c)
 	began := p.now()

@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"net/http"
+
+	oteltrace "go.opentelemetry.io/otel/trace"
 
 	"github.com/magnetar-go/magnetar/examples/database/postgres"
 	"github.com/magnetar-go/magnetar/policy"
@@ -49,16 +52,22 @@ func (s *service) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// complain tells the log what somebody should look at. What passes by itself, it has
-// from the policies.
+// complain tells the log what somebody should look at, and not of every request: they
+// come in floods. What passes by itself, it has from the policies.
 func (s *service) complain(r *http.Request, err error) {
-	s.telemetry.logger.ErrorContext(r.Context(), "not answered", "path", r.URL.Path, "error", err)
+	if !s.telemetry.complaints.Allow() {
+		return
+	}
+	trace := oteltrace.SpanContextFromContext(r.Context()).TraceID().String()
+	s.telemetry.logger.ErrorContext(r.Context(), "not answered", "path", r.URL.Path, "error", err, "trace_id", trace)
 }
 
 // passing reports whether nothing was asked of what is behind the service: it is
 // left alone for now, or lets nobody in.
 func passing(err error) bool {
-	return policy.Refused(err) || errors.Is(err, policy.ErrPoolExhausted) || errors.Is(err, policy.ErrConnectionCreation)
+	dial, ok := errors.AsType[*net.OpError](err)
+	return policy.Refused(err) || errors.Is(err, policy.ErrPoolExhausted) || errors.Is(err, policy.ErrConnectionCreation) ||
+		ok && dial.Op == "dial"
 }
 
 // slow reports whether there was no time left.

@@ -114,7 +114,8 @@ func start(ctx context.Context, w, log io.Writer, cfg Config, lasts time.Duratio
 		return errors.Join(err, l.close(), s.close(ctx), t.close(ctx))
 	}
 	if lasts == 0 {
-		return s.serve(ctx, l, cfg.StopWithin)
+		_, told := fmt.Fprintln(w, "It serves until it is interrupted.")
+		return errors.Join(told, s.serve(ctx, l, cfg.StopWithin))
 	}
 	return s.visited(ctx, w, l, cfg.StopWithin, lasts)
 }

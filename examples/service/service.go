@@ -71,7 +71,8 @@ func (s *service) openInbound(cfg Inbound) error {
 	return nil
 }
 
-// router has the routes within the chain, and health in a lane of its own.
+// router has the routes within the chain, and health within the shedder alone, which
+// knows it by its paths and has a lane for it.
 func (s *service) router() http.Handler {
 	r := chi.NewRouter()
 	r.Group(func(r chi.Router) {

@@ -182,7 +182,45 @@ func TestServiceStopsInOrder(t *testing.T) {
 	_, err = b.service.prices.number(t.Context(), "prices")
 	require.ErrorIs(t, err, policy.ErrClosed)
 	require.ErrorIs(t, b.shared.client.Ping(t.Context()).Err(), redis.ErrClosed)
+	_, span := b.telemetry.spans.Tracer("").Start(t.Context(), "late")
+	require.False(t, span.IsRecording(), "what there was to export has been")
 	b.ended <- nil // for who waits at the end
+}
+
+func TestWhoLooksAtTheConsoleKeepsNobody(t *testing.T) {
+	b := begin(t, nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.admin+consolePath, nil)
+	require.NoError(t, err)
+	req.Header.Set("Accept", "text/event-stream")
+	resp, err := b.client.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	b.stop()
+	require.NoError(t, <-b.ended)
+	b.ended <- nil
+	_, err = io.Copy(io.Discard, resp.Body)
+	require.NoError(t, err)
+}
+
+func TestUpstreamThatCannotBeReachedIsTriedLater(t *testing.T) {
+	b := begin(t, func(cfg *Config) { cfg.Upstreams.Prices.URL = "http://127.0.0.1:1" })
+	for range 40 {
+		requireTriedLater(t, b.product(t, "42"))
+	}
+}
+
+func TestComplaintsAreNoFlood(t *testing.T) {
+	b := begin(t, many)
+	b.prices.does(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "free") })
+	began := time.Now()
+	for range 100 {
+		require.Equal(t, http.StatusBadGateway, b.product(t, "42").status)
+	}
+	lines := strings.Count(b.log.String(), "not answered")
+	require.Positive(t, lines)
+	require.LessOrEqual(t, lines, 5*(2+int(time.Since(began)/time.Second)))
+	require.Regexp(t, `"not answered","path":"/products/42",.*"trace_id":"[0-9a-f]{32}"`, b.log.String())
 }
 
 // A client that owes the body of its request keeps nobody from stopping in order.

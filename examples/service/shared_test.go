@@ -5,6 +5,7 @@ package main
 import (
 	"crypto/rand"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -106,7 +107,7 @@ func TestServiceServesWithoutItsRedis(t *testing.T) {
 				b.requireWell(t)
 				require.Equal(t, c.passed, b.passed(t, 8, c.refused), onFailure)
 				b.requireWell(t)
-				require.Contains(t, b.log.String(), "magnetar.breaker.open")
+				require.Eventually(t, func() bool { return strings.Contains(b.log.String(), "magnetar.breaker.open") }, patience, time.Millisecond)
 			}
 		})
 	}
@@ -125,7 +126,7 @@ func TestRedisThatTakesNoPasswordOfOursIsAsOneThatIsAway(t *testing.T) {
 	require.NotContains(t, r.body, server.Address())
 	b.requireWell(t)
 	b.requireUntold(t, wrong)
-	require.Contains(t, b.log.String(), "WRONGPASS")
+	require.Eventually(t, func() bool { return strings.Contains(b.log.String(), "WRONGPASS") }, patience, time.Millisecond)
 }
 
 func TestRedisThatIsRestartedLosesNoRequest(t *testing.T) {

@@ -22,10 +22,12 @@ type telemetry struct {
 	observer *otel.Observer
 	others   policy.Observer // beside it
 	logger   *slog.Logger
-	log      *otel.LogObserver
-	console  *otel.Console
-	spans    *sdktrace.TracerProvider
-	metrics  *sdkmetric.MeterProvider
+	// complaints are how many lines of its own the service may log.
+	complaints *policy.RateLimiter
+	log        *otel.LogObserver
+	console    *otel.Console
+	spans      *sdktrace.TracerProvider
+	metrics    *sdkmetric.MeterProvider
 }
 
 // propagators carry a trace from the caller of the service to those that it calls.
@@ -52,11 +54,12 @@ func newTelemetry(ctx context.Context, log io.Writer) (*telemetry, error) {
 	}
 	logger := slog.New(slog.NewJSONHandler(log, nil))
 	t := &telemetry{
-		logger:  logger,
-		log:     otel.NewLogObserver(logger),
-		console: otel.NewConsole(),
-		spans:   sdktrace.NewTracerProvider(spanOpts...),
-		metrics: sdkmetric.NewMeterProvider(metricOpts...),
+		logger:     logger,
+		complaints: policy.PerSecond(5),
+		log:        otel.NewLogObserver(logger),
+		console:    otel.NewConsole(),
+		spans:      sdktrace.NewTracerProvider(spanOpts...),
+		metrics:    sdkmetric.NewMeterProvider(metricOpts...),
 	}
 	t.others = policy.Observers(t.log, t.console)
 	t.observer = otel.New(

@@ -4,15 +4,19 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/magnetar-go/magnetar/examples/internal/demo"
 )
 
-// visitors ask for products, and buy some.
+// visitors ask for products, and buy some; of those that they ask for every eleventh
+// is none.
 type visitors struct {
 	client *http.Client
 	url    string
@@ -55,7 +59,28 @@ func (v *visitors) note(status int) {
 func (v *visitors) String() string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return fmt.Sprintf("Answers by status: %v", v.answers)
+	var b strings.Builder
+	all := 0
+	for _, status := range slices.Sorted(maps.Keys(v.answers)) {
+		n := v.answers[status]
+		all += n
+		fmt.Fprintf(&b, ", %d %s", n, meaning(status))
+	}
+	return fmt.Sprintf("%d requests%s", all, b.String())
+}
+
+func meaning(status int) string {
+	switch status {
+	case 0:
+		return "without an answer"
+	case http.StatusOK:
+		return "products"
+	case http.StatusCreated:
+		return "orders"
+	case http.StatusNotFound:
+		return "for what is no product"
+	}
+	return fmt.Sprintf("answered %d (%s)", status, http.StatusText(status))
 }
 
 // ask has no context, so that the end of the visit cuts no call.
