@@ -1,6 +1,7 @@
-// Package postgres is PostgreSQL behind a [pool.Pool] and the policies: three
-// files to copy. open.go makes the pool, transient.go knows what an SQLSTATE
-// says about another try, and tx.go repeats what may be repeated:
+// Package postgres is PostgreSQL behind a [pool.Pool] and the policies: four
+// files to copy. open.go makes the pool, session.go its connections, transient.go
+// knows what an SQLSTATE says about another try, and tx.go repeats what may be
+// repeated:
 //
 //	Get     a read, whenever the server or the connection was the trouble
 //	Do      a transaction that was surely not committed

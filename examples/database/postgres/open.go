@@ -2,11 +2,9 @@ package postgres
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"net"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,8 +17,8 @@ import (
 // Config is a database, its pool and the policies around them. [Default] has
 // what is recommended; parts that are zero have the kit's defaults.
 type Config struct {
-	// URL as pgx.ParseConfig takes it. Required. No error has its text, for there
-	// may be a password in it.
+	// URL as pgx.ParseConfig takes it. Required by Open, not by Validate. No error
+	// has its text, for there may be a password in it.
 	URL string `json:"url,omitempty" yaml:"url,omitempty"`
 	// Pool of connections. They are made with CreateTimeout, whatever URL says.
 	Pool pool.Config `json:"pool,omitzero" yaml:"pool,omitempty"`
@@ -54,8 +52,8 @@ func Default(url string) Config {
 // Validate reports every invalid field.
 func (c Config) Validate() error {
 	var f policy.Faults
-	if _, err := pgx.ParseConfig(c.URL); err != nil { // its text may have parts of a password
-		f.Addf("url", "must be such as postgres://user:password@host:5432/database (what it is, is not told here)")
+	if _, err := parse(c.URL); err != nil {
+		f.Add("url", err)
 	}
 	f.Add("pool", c.Pool.Validate())
 	f.Add("retry", c.Retry.Validate())
@@ -70,9 +68,18 @@ func (c Config) Validate() error {
 	return f.Err()
 }
 
+// parse tells nothing of what pgx says is wrong, which may be a part of a password.
+func parse(url string) (*pgx.ConnConfig, error) {
+	conn, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, errors.New("must be such as postgres://user:password@host:5432/database, of files that can be read (what it is, is not told here)")
+	}
+	return conn, nil
+}
+
 // DB is a database. It is safe for concurrent use, and must be closed.
 type DB struct {
-	pool     *pool.Pool[*pgx.Conn]
+	pool     *pool.Pool[*session]
 	policies []policy.Policy
 	timeout  *policy.Timeout
 }
@@ -80,10 +87,15 @@ type DB struct {
 // Open makes a DB and begins to connect; it does not wait for the server. The
 // error names every fault of cfg.
 func Open(cfg Config, opts ...Option) (*DB, error) {
-	if err := cfg.Validate(); err != nil {
+	var f policy.Faults
+	f.Add("", cfg.Validate())
+	if cfg.URL == "" { // pgx would take the environment's
+		f.Addf("url", "must not be empty")
+	}
+	if err := f.Err(); err != nil {
 		return nil, err
 	}
-	conn, err := pgx.ParseConfig(cfg.URL)
+	conn, err := parse(cfg.URL)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +136,10 @@ func (db *DB) Retire(reason string) { db.pool.Retire(reason) }
 // Stats of the pool.
 func (db *DB) Stats() pool.Stats { return db.pool.Stats() }
 
-// Close waits for the connections in use, as long as ctx lives.
+// Close waits for the connections in use, as long as ctx lives. When ctx ends
+// before, the error matches that of ctx, and the connections are closed under their
+// users: statements fail, and calls with [policy.ErrClosed], or with a
+// [*CommitUnknownError] if the COMMIT was on its way.
 func (db *DB) Close(ctx context.Context) error { return db.pool.Close(ctx) }
 
 // Option gives a DB a collaborator.
@@ -161,102 +176,18 @@ func (db *DB) with(ctx context.Context, f func(context.Context, *pgx.Conn) error
 	if err != nil {
 		return err
 	}
-	conn := l.Value()
-	use := inUse(conn)
-	use.Lock()
+	c := l.Value()
+	c.use.Lock()
 	reusable := false
 	defer func() { // after a panic too
-		use.Unlock()
+		c.use.Unlock()
 		if reusable {
 			l.Release()
 		} else {
 			l.Discard(err)
 		}
 	}()
-	err = db.timeout.Do(ctx, func(ctx context.Context) error { return f(ctx, conn) })
-	reusable = idle(conn) == nil && !demoted(err)
+	err = db.timeout.Do(ctx, func(ctx context.Context) error { return f(ctx, c.conn) })
+	reusable = idle(c.conn) == nil && !demoted(err)
 	return err
-}
-
-// sessions are a [pool.Factory].
-type sessions struct {
-	cfg      *pgx.ConnConfig
-	password func(context.Context) (string, error)
-}
-
-// Create connects. What the server would say again is permanent: nobody waits
-// for a password to become right.
-func (s *sessions) Create(ctx context.Context) (*pgx.Conn, error) {
-	password, err := s.password(ctx)
-	if err != nil {
-		return nil, err
-	}
-	conn, err := s.connect(ctx, password)
-	if stateOf(err) == invalidPassword {
-		if now, e := s.password(ctx); e == nil && now != password { // rotated meanwhile
-			conn, err = s.connect(ctx, now)
-		}
-	}
-	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
-	if untrusted || stateOf(err) != "" && verdictOf(err) == wrong {
-		return nil, policy.Permanent(err)
-	}
-	return conn, err
-}
-
-func (s *sessions) connect(ctx context.Context, password string) (*pgx.Conn, error) {
-	cfg := s.cfg.Copy()
-	cfg.Password = password
-	conn, err := pgx.ConnectConfig(ctx, cfg)
-	if err != nil {
-		return nil, err
-	}
-	conn.PgConn().CustomData()[inUseKey] = new(sync.Mutex)
-	return conn, nil
-}
-
-// IsHealthy looks at what is known here, then makes one round trip, the pool's
-// CheckTimeout at most.
-func (s *sessions) IsHealthy(ctx context.Context, conn *pgx.Conn) error {
-	use := inUse(conn)
-	use.Lock()
-	defer use.Unlock()
-	if err := idle(conn); err != nil {
-		return err
-	}
-	return conn.Ping(ctx)
-}
-
-// Close says goodbye, and waits until the socket is closed: of a statement that
-// was cut off pgx cancels the rest on the server first.
-func (s *sessions) Close(conn *pgx.Conn) error {
-	use := inUse(conn)
-	use.Lock()
-	defer use.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	err := conn.Close(ctx)
-	<-conn.PgConn().CleanupDone()
-	return err
-}
-
-// A pgx.Conn is for one goroutine at a time, but the pool closes one whose check
-// takes too long, or whose user outlasts DB.Close. So each has a lock.
-const inUseKey = "in use"
-
-func inUse(conn *pgx.Conn) *sync.Mutex { return conn.PgConn().CustomData()[inUseKey].(*sync.Mutex) }
-
-var (
-	errClosed     = errors.New("the connection is closed")
-	errUnfinished = errors.New("the connection is in a transaction")
-)
-
-func idle(conn *pgx.Conn) error {
-	switch {
-	case conn.IsClosed():
-		return errClosed
-	case conn.PgConn().TxStatus() != 'I':
-		return errUnfinished
-	}
-	return nil
 }

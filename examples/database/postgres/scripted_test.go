@@ -27,7 +27,8 @@ type scripted struct {
 	// called by one goroutine at a time.
 	answer func(session int, statement string) []pgproto3.BackendMessage
 
-	all sync.WaitGroup
+	left chan struct{} // one for each session that ended
+	all  sync.WaitGroup
 
 	mu sync.Mutex
 	// Guarded by mu:
@@ -43,7 +44,7 @@ func script(t *testing.T, answer func(session int, statement string) []pgproto3.
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	s := &scripted{listener: l, answer: answer}
+	s := &scripted{listener: l, answer: answer, left: make(chan struct{}, 100)}
 	s.all.Go(s.accept)
 	t.Cleanup(s.close)
 	return s
@@ -106,6 +107,7 @@ func (s *scripted) serve(conn net.Conn) {
 	s.sessions++
 	n := s.sessions
 	s.mu.Unlock()
+	defer func() { s.left <- struct{}{} }()
 	b.Send(&pgproto3.AuthenticationOk{})
 	b.Send(&pgproto3.ParameterStatus{Name: "standard_conforming_strings", Value: "on"})
 	b.Send(&pgproto3.ParameterStatus{Name: "client_encoding", Value: "UTF8"})
@@ -145,7 +147,11 @@ func usual(statement string) []pgproto3.BackendMessage {
 	}
 	switch {
 	case strings.HasPrefix(statement, "begin"):
-		begun := append([]pgproto3.BackendMessage{&pgproto3.CommandComplete{CommandTag: []byte("BEGIN")}}, one("4711")...)
+		number := "4711"
+		if strings.HasPrefix(statement, "begin read only") {
+			number = ""
+		}
+		begun := append([]pgproto3.BackendMessage{&pgproto3.CommandComplete{CommandTag: []byte("BEGIN")}}, one(number)...)
 		return append(begun, &pgproto3.ReadyForQuery{TxStatus: 'T'})
 	case statement == "commit":
 		return answered("COMMIT", 'I')

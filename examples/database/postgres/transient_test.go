@@ -72,6 +72,7 @@ func TestConfigReportsAllFaultsAtOnce(t *testing.T) {
 
 func TestURLThatIsNoneIsNotRepeated(t *testing.T) {
 	for _, url := range []string{
+		"postgres://shop:secret@127.0.0.1/shop?sslrootcert=/no/such/file&sslmode=verify-full",
 		"postgres://shop:secret@127.0.0.1:port/shop",
 		"postgres://shop:secret/more@127.0.0.1/shop",
 		"postgres://shop:secret%zz@127.0.0.1/shop",
@@ -86,4 +87,6 @@ func TestURLThatIsNoneIsNotRepeated(t *testing.T) {
 		require.ErrorContains(t, err, "url: must be such as postgres://", url)
 		require.NotContains(t, err.Error(), "secret", url)
 	}
+	_, err := Open(Config{})
+	require.EqualError(t, err, "url: must not be empty") // not what the environment says
 }
