@@ -95,12 +95,17 @@ func judge(ctx context.Context, conn *pgx.Conn, err error) error {
 			return policy.Transient(err)
 		}
 		return policy.Permanent(err)
-	case ctx.Err() != nil:
+	case isEnd(ctx, err): // the policies know whose it was
 		return err
-	case conn.IsClosed(), pgconn.SafeToRetry(err):
+	case conn.IsClosed(), pgconn.SafeToRetry(err) && !conn.PgConn().IsBusy():
 		return policy.Transient(err)
 	}
 	return policy.Permanent(err)
+}
+
+// isEnd reports whether err is that ctx has ended.
+func isEnd(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx)))
 }
 
 // sick reports whether err tells that the server is in trouble, for the breaker:

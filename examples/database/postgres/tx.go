@@ -33,8 +33,9 @@ func (db *DB) Do(ctx context.Context, f func(context.Context, pgx.Tx) error) err
 
 // DoTx runs f in a transaction, and anew as long as it was surely not committed
 // and the reason may pass. f must not commit, nor have effects elsewhere; for SET
-// TRANSACTION it is too late, which is what opts are for. Its own errors roll back and are returned marked [policy.Permanent], unless f marks
-// them [policy.Transient].
+// TRANSACTION it is too late, which is what opts are for. Its own errors roll back
+// and are returned marked [policy.Permanent], unless f marks them
+// [policy.Transient] or the connection was lost under it.
 //
 // A commit whose fate is unknown is not repeated: it is a [*CommitUnknownError].
 func (db *DB) DoTx(ctx context.Context, opts pgx.TxOptions, f func(context.Context, pgx.Tx) error) error {
@@ -114,15 +115,15 @@ func (db *DB) Fate(ctx context.Context, xid string) (Fate, error) {
 func (db *DB) transact(ctx context.Context, opts pgx.TxOptions, f func(context.Context, pgx.Tx) error) error {
 	return db.with(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		tx, xid, err := begin(ctx, conn, opts)
-		if err != nil {
-			rollback(ctx, tx)
-			return judge(ctx, conn, err)
+		if err == nil {
+			err = f(ctx, tx)
 		}
-		if err := f(ctx, tx); err != nil {
-			rollback(ctx, tx)
-			return judge(ctx, conn, err)
+		if err == nil {
+			return commit(ctx, conn, tx, xid)
 		}
-		return commit(ctx, conn, tx, xid)
+		err = judge(ctx, conn, err) // before rollback may close conn
+		rollback(ctx, tx)
+		return err
 	})
 }
 
@@ -146,6 +147,9 @@ func rollback(ctx context.Context, tx pgx.Tx) {
 }
 
 func commit(ctx context.Context, conn *pgx.Conn, tx pgx.Tx, xid string) error {
+	if conn.PgConn().IsBusy() { // f left rows open, and would again
+		return policy.Permanent(errUnfinished)
+	}
 	err := tx.Commit(ctx)
 	switch {
 	case err == nil:

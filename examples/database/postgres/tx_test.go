@@ -107,6 +107,81 @@ func TestCommitOfUnknownFateIsRepeatedWithItsKey(t *testing.T) {
 	}
 }
 
+func TestRowsLeftOpenAreNoReasonToRepeat(t *testing.T) {
+	s := script(t, func(int, string) []pgproto3.BackendMessage { return nil })
+	db := s.open(t, nil)
+	for name, f := range map[string]func(context.Context, pgx.Tx) error{
+		"before the commit": func(ctx context.Context, tx pgx.Tx) error { return leaveOpen(ctx, tx) },
+		"before another statement": func(ctx context.Context, tx pgx.Tx) error {
+			if err := leaveOpen(ctx, tx); err != nil {
+				return err
+			}
+			return insert(ctx, tx)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			runs := 0
+			err := db.Do(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
+				runs++
+				return f(ctx, tx)
+			})
+			require.True(t, policy.IsPermanent(err), err)
+			require.Equal(t, 1, runs)
+			require.Zero(t, s.count("commit"))
+		})
+	}
+}
+
+var errSoldOut = errors.New("sold out")
+
+func TestCallersOwnErrorIsNotRepeatedForBeingLate(t *testing.T) {
+	s := script(t, func(int, string) []pgproto3.BackendMessage { return nil })
+	db := s.open(t, func(cfg *Config) { cfg.Timeout = 20 * time.Millisecond })
+	runs := 0
+	err := db.Do(t.Context(), func(ctx context.Context, _ pgx.Tx) error {
+		runs++
+		<-ctx.Done()
+		return errSoldOut
+	})
+	require.ErrorIs(t, err, errSoldOut)
+	require.True(t, policy.IsPermanent(err), err)
+	require.Equal(t, 1, runs)
+	require.Equal(t, 1, s.count("rollback"))
+	require.Zero(t, db.Stats().Closes(policy.ReasonDiscarded))
+}
+
+func TestCallersOwnErrorIsNotRepeatedForARollbackThatFails(t *testing.T) {
+	s := script(t, first("rollback", cut))
+	runs := 0
+	err := s.open(t, nil).Do(t.Context(), func(context.Context, pgx.Tx) error {
+		runs++
+		return errSoldOut
+	})
+	require.ErrorIs(t, err, errSoldOut)
+	require.True(t, policy.IsPermanent(err), err)
+	require.Equal(t, 1, runs)
+}
+
+func TestStatementThatOutlastsItsTimeIsRepeated(t *testing.T) {
+	for name, tell := range map[string]func(error) error{
+		"its error":           func(err error) error { return err },
+		"the caller's for it": func(error) error { return errSoldOut },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := script(t, first("insert", silence))
+			db := s.open(t, func(cfg *Config) { cfg.Timeout = 100 * time.Millisecond })
+			require.NoError(t, db.Do(t.Context(), func(ctx context.Context, tx pgx.Tx) error {
+				if err := insert(ctx, tx); err != nil {
+					return tell(err)
+				}
+				return nil
+			}))
+			require.Equal(t, 2, s.count("insert"))
+			require.Equal(t, 1, s.count("commit"))
+		})
+	}
+}
+
 func TestNothingIsLostBeforeTheCommit(t *testing.T) {
 	for name, answer := range map[string]func(int, string) []pgproto3.BackendMessage{
 		"no answer to BEGIN":       first("begin", cut),
