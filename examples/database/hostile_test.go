@@ -80,6 +80,7 @@ func TestServerThatIsWell(t *testing.T) {
 		"expired context costs no connection":                         expiredContext,
 		"hung query is cancelled and its connection discarded":        hungQuery,
 		"connection that ended while idle is found by the check":      endedWhileIdle,
+		"close whose time is up ends what runs":                       closedUnderItsUser,
 		"panic leaves no transaction behind":                          panicked,
 		"caller's own error rolls back and is not repeated":           callersOwnError,
 		"password that rotates while one connects is asked for again": rotatesMeanwhile,
@@ -148,13 +149,51 @@ func hungQuery(t *testing.T, s *server) {
 		require.ErrorIs(t, err, policy.ErrMaxRetriesExceeded)
 		require.EqualValues(t, 3, db.Stats().Closes(policy.ReasonDiscarded))
 	})
+	waitForSleepers(t, s, 0)
+}
+
+// waitForSleepers waits until the server runs so many statements that sleep.
+func waitForSleepers(t *testing.T, s *server, want int) {
+	t.Helper()
 	admin := s.Connect(t, s.Superuser, "postgres")
 	defer admin.Close(context.WithoutCancel(t.Context()))
 	require.Eventually(t, func() bool {
 		var n int
 		require.NoError(t, admin.QueryRow(t.Context(), `select count(*) from pg_stat_activity where query like '%pg_sleep(600)%' and pid <> pg_backend_pid()`).Scan(&n))
-		return n == 0
-	}, 20*time.Second, 20*time.Millisecond, "the server goes on with what nobody waits for")
+		return n == want
+	}, 20*time.Second, 20*time.Millisecond, "the server runs more or less than somebody waits for")
+}
+
+func closedUnderItsUser(t *testing.T, s *server) {
+	t.Helper()
+	cfg := postgres.Default(s.url(s.Address()))
+	cfg.Timeout = time.Hour
+	db := open(t, cfg, postgres.WithPassword(s.User.Ask))
+	done := make(chan error, 1)
+	go func() {
+		done <- db.Do(context.Background(), func(ctx context.Context, tx pgx.Tx) error {
+			if err := book("closed", 1)(ctx, tx); err != nil {
+				return err
+			}
+			_, err := tx.Exec(ctx, `select pg_sleep(600)`)
+			return err
+		})
+	}()
+	waitForSleepers(t, s, 1)
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, db.Close(over), context.Canceled)
+	select {
+	case err := <-done:
+		require.ErrorIs(t, err, policy.ErrClosed)
+	case <-time.After(atOnce):
+		t.Fatal("it goes on")
+	}
+	require.NoError(t, db.Close(t.Context()))
+	waitForSleepers(t, s, 0)
+	counts, err := postgres.Get(t.Context(), s.open(t), bookings)
+	require.NoError(t, err)
+	require.NotContains(t, counts, "closed")
 }
 
 func endedWhileIdle(t *testing.T, s *server) {

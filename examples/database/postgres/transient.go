@@ -124,4 +124,4 @@ func sick(err error) bool {
 
 // demoted reports whether err says that the connection is to a server that takes
 // no writes (any more).
-func demoted(err error) bool { return stateOf(err) == readOnly }
+func demoted(err error) bool { return stateOf(err) == readOnly && !policy.IsPermanent(err) }

@@ -37,7 +37,10 @@ func (db *DB) Do(ctx context.Context, f func(context.Context, pgx.Tx) error) err
 // and are returned marked [policy.Permanent], unless f marks them
 // [policy.Transient] or the connection was lost under it.
 //
-// A commit whose fate is unknown is not repeated: it is a [*CommitUnknownError].
+// A commit whose fate is unknown is not repeated: it is a [*CommitUnknownError]. Of
+// a read-only transaction, by opts or as the session is, no fate is unknown: it is
+// repeated like a read, and its error is that of the last try. A standby is left for
+// another server, unless opts have pgx.ReadOnly.
 func (db *DB) DoTx(ctx context.Context, opts pgx.TxOptions, f func(context.Context, pgx.Tx) error) error {
 	return policy.Do(ctx, func(ctx context.Context) error { return db.transact(ctx, opts, f) }, db.policies...)
 }
@@ -118,21 +121,30 @@ func (db *DB) transact(ctx context.Context, opts pgx.TxOptions, f func(context.C
 		if err == nil {
 			err = f(ctx, tx)
 		}
-		if err == nil {
+		switch {
+		case err == nil:
 			return commit(ctx, conn, tx, xid)
+		case opts.AccessMode == pgx.ReadOnly && stateOf(err) == readOnly:
+			err = policy.Permanent(err) // it was asked for
+		default:
+			err = judge(ctx, conn, err) // before rollback may close conn
 		}
-		err = judge(ctx, conn, err) // before rollback may close conn
 		rollback(ctx, tx)
 		return err
 	})
 }
+
+// number is that of a transaction, or "" where the transaction is read-only and,
+// since this is its first query, stays so. A standby says 25006 if it may not be.
+const number = `select case when current_setting('transaction_read_only')::bool and ($1 or not pg_is_in_recovery())
+	then '' else pg_current_xact_id()::text end`
 
 // begin asks for the number of the transaction in the same round trip: after the
 // commit it is too late to ask.
 func begin(ctx context.Context, conn *pgx.Conn, opts pgx.TxOptions) (tx pgx.Tx, xid string, err error) {
 	var b pgx.Batch
 	b.BeginTx(opts)
-	b.Queue(`select pg_current_xact_id()::text`).QueryRow(func(row pgx.Row) error { return row.Scan(&xid) })
+	b.Queue(number, opts.AccessMode == pgx.ReadOnly).QueryRow(func(row pgx.Row) error { return row.Scan(&xid) })
 	results := conn.SendBatch(ctx, &b)
 	err = results.Close()
 	return results.Tx(), xid, err
@@ -156,7 +168,7 @@ func commit(ctx context.Context, conn *pgx.Conn, tx pgx.Tx, xid string) error {
 		return nil
 	case errors.Is(err, pgx.ErrTxCommitRollback), errors.Is(err, pgx.ErrTxClosed):
 		return policy.Permanent(err) // f took no notice of an error, or ended the transaction itself
-	case pgconn.SafeToRetry(err), rolledBack(err):
+	case xid == "", pgconn.SafeToRetry(err), rolledBack(err):
 		return judge(ctx, conn, err)
 	}
 	return policy.Permanent(&CommitUnknownError{XID: xid, Err: err})

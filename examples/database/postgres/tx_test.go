@@ -107,6 +107,52 @@ func TestCommitOfUnknownFateIsRepeatedWithItsKey(t *testing.T) {
 	}
 }
 
+func TestReadOnlyTransactionIsRepeatedWhateverBecameOfIt(t *testing.T) {
+	for name, answer := range map[string][]pgproto3.BackendMessage{
+		"no answer": cut, "the session was ended": {ended("57P01")}, "a proxy does not know": failed("08007"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked, runs := 0, 0
+			s := script(t, func(_ int, said string) []pgproto3.BackendMessage {
+				if said != "commit" {
+					return nil
+				}
+				if asked++; asked > 1 {
+					return nil
+				}
+				return answer
+			})
+			require.NoError(t, s.open(t, nil).DoTx(t.Context(), pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(context.Context, pgx.Tx) error {
+				runs++
+				return nil
+			}))
+			require.Equal(t, 2, runs)
+		})
+	}
+}
+
+func TestTransactionIsReadOnlyIfTheServerSaysSo(t *testing.T) {
+	s := script(t, first("commit", cut))
+	err := s.open(t, nil).DoTx(t.Context(), pgx.TxOptions{AccessMode: pgx.ReadOnly, BeginQuery: "begin"}, insert)
+	e, unknown := errors.AsType[*CommitUnknownError](err)
+	require.True(t, unknown, err)
+	require.Equal(t, "4711", e.XID)
+}
+
+func TestWriteInAReadOnlyTransactionIsNotRepeated(t *testing.T) {
+	s := script(t, func(_ int, said string) []pgproto3.BackendMessage {
+		if strings.HasPrefix(said, "insert") {
+			return failed("25006")
+		}
+		return nil
+	})
+	db := s.open(t, nil)
+	err := db.DoTx(t.Context(), pgx.TxOptions{AccessMode: pgx.ReadOnly}, insert)
+	require.True(t, policy.IsPermanent(err), err)
+	require.Equal(t, 1, s.count("insert"))
+	require.Zero(t, db.Stats().Closes(policy.ReasonDiscarded), "it does what it was asked for")
+}
+
 func TestRowsLeftOpenAreNoReasonToRepeat(t *testing.T) {
 	s := script(t, func(int, string) []pgproto3.BackendMessage { return nil })
 	db := s.open(t, nil)
@@ -136,7 +182,7 @@ var errSoldOut = errors.New("sold out")
 
 func TestCallersOwnErrorIsNotRepeatedForBeingLate(t *testing.T) {
 	s := script(t, func(int, string) []pgproto3.BackendMessage { return nil })
-	db := s.open(t, func(cfg *Config) { cfg.Timeout = 20 * time.Millisecond })
+	db := s.open(t, func(cfg *Config) { cfg.Timeout = 100 * time.Millisecond })
 	runs := 0
 	err := db.Do(t.Context(), func(ctx context.Context, _ pgx.Tx) error {
 		runs++
