@@ -51,7 +51,7 @@ func script(t *testing.T, answer func(session int, statement string) []pgproto3.
 }
 
 // open is a DB of one connection at a time, in pgx's simple protocol.
-func (s *scripted) open(t *testing.T, change func(*Config)) *DB {
+func (s *scripted) open(t *testing.T, change func(*Config), opts ...Option) *DB {
 	t.Helper()
 	cfg := Default("postgres://shop@" + s.listener.Addr().String() + "/shop?sslmode=disable&default_query_exec_mode=simple_protocol")
 	cfg.Pool = pool.Config{MaxSize: 1, MinIdle: -1, AcquireTimeout: 10 * time.Second}
@@ -59,7 +59,7 @@ func (s *scripted) open(t *testing.T, change func(*Config)) *DB {
 	if change != nil {
 		change(&cfg)
 	}
-	db, err := Open(cfg)
+	db, err := Open(cfg, opts...)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		s.hangUp() // what is silent
