@@ -259,6 +259,9 @@ func TestErrorsOfRedisAreToldWithoutAddresses(t *testing.T) {
 		{name: "refused", fault: dial, says: "no connection", unwrapsInto: dial},
 		{name: "refused by the user's breaker", fault: &policy.Error{Reason: policy.ReasonCircuitOpen, Key: "192.0.2.1"}, says: "no connection"},
 		{name: "permanent to the user", fault: policy.Permanent(dial), says: "no connection"},
+		{name: "refused by time, by the user's pool", fault: &policy.Error{Reason: policy.ReasonAcquireTimeout, Err: context.DeadlineExceeded}, says: "no answer in time"},
+		{name: "permanent by time", fault: policy.Permanent(context.DeadlineExceeded), says: "no answer in time"},
+		{name: "permanent answer", fault: policy.Permanent(answeredError("LOADING")), says: "LOADING: "},
 		{name: "deadline", fault: context.DeadlineExceeded, says: "no answer in time", unwrapsInto: context.DeadlineExceeded},
 	}
 	for _, c := range cases {

@@ -65,22 +65,22 @@ func faultOf(err error) *fault {
 	if f, ok := errors.AsType[*fault](err); ok {
 		return f
 	}
-	says := "no connection"
+	f := &fault{says: "no connection", cause: plain(err), verdict: policy.Failure}
 	answered, isAnswer := errors.AsType[redis.Error](err)
 	timeout, isNet := errors.AsType[net.Error](err)
 	switch {
 	case isAnswer:
-		return answeredFault(answered)
+		f.says, f.verdict = saysOf(answered)
 	case errors.Is(err, context.DeadlineExceeded), isNet && timeout.Timeout():
-		return &fault{says: errTimeout.says, cause: err, verdict: policy.Failure, late: true}
+		f.says, f.late = errTimeout.says, true
 	case errors.Is(err, redis.ErrPoolTimeout), errors.Is(err, redis.ErrPoolExhausted):
-		says = "none of the client's connections is free"
+		f.says = "none of the client's connections is free"
 	case errors.Is(err, redis.ErrClosed):
-		says = "the client is closed"
+		f.says = "the client is closed"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		says = "the connection broke"
+		f.says = "the connection broke"
 	}
-	return &fault{says: says, cause: plain(err), verdict: policy.Failure}
+	return f
 }
 
 // plain is err without what it would mean to policies: that the client's own
@@ -93,17 +93,18 @@ func plain(err error) error {
 	return err
 }
 
-func answeredFault(err redis.Error) *fault {
+// saysOf is what an answer of Redis says, and what that says about Redis.
+func saysOf(err redis.Error) (string, policy.Outcome) {
 	code := codeOf(err.Error())
 	if code == wrongType {
-		return &fault{says: "WRONGTYPE: somebody else's value is where a limit should be", cause: err, verdict: policy.Success}
+		return "WRONGTYPE: somebody else's value is where a limit should be", policy.Success
 	}
 	for _, a := range answers {
 		if code == a.code {
-			return &fault{says: a.says, cause: err, verdict: policy.Failure}
+			return a.says, policy.Failure
 		}
 	}
-	return &fault{says: "it answered with an error", cause: err, verdict: policy.Failure}
+	return "it answered with an error", policy.Failure
 }
 
 // codeOf is the first word of an error that Redis answers with. Before version 7,
