@@ -32,7 +32,6 @@ type Limiter struct {
 	name    string
 	maxWait time.Duration
 	limit   atomic.Pointer[limit]
-	left    *turns
 	options options
 
 	waiting                               atomic.Int64
@@ -68,7 +67,7 @@ func NewLimiter(store *Store, name string, cfg policy.RateLimiterConfig, opts ..
 		return nil, err
 	}
 	l := &Limiter{
-		store: store, name: name, left: newTurns(), options: newOptions(opts),
+		store: store, name: name, options: newOptions(opts),
 		maxWait: max(0, cmp.Or(cfg.MaxWait, 30*time.Second)),
 	}
 	l.limit.Store(first)
@@ -116,7 +115,8 @@ func (k keyLimiter) Admit(ctx context.Context) (policy.Permit, error) {
 
 // SetLimit changes how many may pass per period, of each key and from now on. What
 // was used stays so as a share of the limit: half of the old one is half of the new
-// one. Those who wait keep their turns. Other processes know nothing of it: set theirs
+// one. Those who wait keep their turns; of those who left, nobody gets them any more.
+// Other processes know nothing of it: set theirs
 // as well; until then each goes by its own. The error is what
 // [policy.RateLimiterConfig.Validate] says; nothing changes then.
 func (l *Limiter) SetLimit(n int) error {
@@ -165,6 +165,7 @@ func (l *Limiter) statuses() iter.Seq[policy.Status] {
 type limit struct {
 	cfg  policy.RateLimiterConfig
 	unit charge // that does not wait
+	left *turns // are as far apart as this limit says
 }
 
 func newLimit(name string, cfg policy.RateLimiterConfig) (*limit, error) {
@@ -180,5 +181,5 @@ func newLimit(name string, cfg policy.RateLimiterConfig) (*limit, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &limit{cfg, unit}, nil
+	return &limit{cfg, unit, newTurns()}, nil
 }

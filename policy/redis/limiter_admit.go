@@ -15,22 +15,23 @@ type admission struct {
 	ctx    context.Context
 	key    string
 	weight int
+	limit  *limit // when it began
 }
 
 func (l *Limiter) admit(ctx context.Context, key string) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	a := admission{l, ctx, key, weightOf(ctx)}
+	a := admission{l, ctx, key, weightOf(ctx), l.limit.Load()}
 	if a.weight == 0 {
 		return a.pass()
 	}
-	c := l.limit.Load().unit.weighing(a.weight)
+	c := a.limit.unit.weighing(a.weight)
 	if !c.waiting(l.maxWait).admits(0) {
 		return a.refuse(0)
 	}
 	wait := a.longestWait()
-	if left, ok := l.left.take(key, a.weight, time.Now().Add(wait)); ok {
+	if left, ok := a.limit.left.take(key, a.weight, time.Now().Add(wait)); ok {
 		return a.await(left.at)
 	}
 	return a.ask(c.waiting(wait))
@@ -74,11 +75,11 @@ func (a admission) await(at time.Time) error {
 		return a.pass()
 	}
 	if deadline, ok := a.ctx.Deadline(); ok && !at.Before(deadline) { // to ask took too long
-		a.left.leave(a.key, turn{at, a.weight})
+		a.limit.left.leave(a.key, turn{at, a.weight})
 		return a.refuse(wait)
 	}
 	if err := a.wait(wait); err != nil {
-		a.left.leave(a.key, turn{at, a.weight})
+		a.limit.left.leave(a.key, turn{at, a.weight})
 		return err
 	}
 	return a.pass()
@@ -118,6 +119,6 @@ func (a admission) refuse(after time.Duration) error {
 }
 
 func (a admission) tell(d policy.Decision) {
-	d.Key, d.Limit = a.key, a.limit.Load().cfg.Limit
+	d.Key, d.Limit = a.key, a.limit.cfg.Limit
 	a.options.tell(a.ctx, d)
 }

@@ -1,7 +1,10 @@
 package redislimit_test
 
 import (
+	"context"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -28,6 +31,37 @@ func TestLimitCanBeChanged(t *testing.T) {
 		require.ErrorContains(t, l.SetLimit(0), "limit: 0: must be ≥ 1")
 		require.Len(t, told.words(), n, "nothing has changed")
 		require.Equal(t, time.Second, weighing(t, l, 1))
+	})
+}
+
+// Turns that were left are as far apart as the limit was then, whoever leaves them
+// before the change or after it.
+func TestTurnsOfAnotherLimitAreNobodys(t *testing.T) {
+	eachMode(t, func(t *testing.T, _ *fakeRedis, s *redislimit.Store) {
+		l := newLimiter(t, s, policy.RateLimiterConfig{Limit: 100})
+		early, leaveEarly := context.WithCancel(t.Context())
+		late, leaveLate := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for i := range 1100 {
+			wg.Go(func() { _, _ = l.Admit([]context.Context{early, late}[i%2]) })
+		}
+		synctest.Wait()
+		leaveEarly()
+		synctest.Wait()
+		require.NoError(t, l.SetLimit(1))
+		leaveLate()
+		wg.Wait()
+		p := passes{began: time.Now()}
+		for range 50 {
+			wg.Go(func() {
+				if _, err := l.Admit(t.Context()); err == nil {
+					p.pass()
+				}
+			})
+		}
+		wg.Wait()
+		require.NotEmpty(t, p.at)
+		require.Equal(t, 1, p.mostWithin(time.Second))
 	})
 }
 
