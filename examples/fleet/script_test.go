@@ -3,12 +3,14 @@
 package main
 
 import (
+	"context"
 	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/magnetar-go/magnetar/policy"
@@ -153,19 +155,14 @@ func TestScriptIsExactWhereFloatsWouldNotBe(t *testing.T) {
 func TestWrongValuesHealWithinAPeriod(t *testing.T) {
 	clock, s := newClock(t)
 	limits := limitOf(10, 100*time.Millisecond)
-	keys := func() []string {
-		all, err := clock.client.Keys(t.Context(), "magnetar:*").Result()
-		require.NoError(t, err)
-		require.Len(t, all, 1)
-		return all
-	}
 	clock.at(t, today)
 	take(t, s, 1, limits)
-	key := keys()[0]
+	key := onlyKey(t, clock.client)
 	for value, past := range map[string]bool{
 		"": false, "abc": false, "nan": false, "-nan": false, "inf": false, "1e400": false, "9e18": false,
 		"0x7fffffffffffffff": false, "99999999999999999999999": false, "1800000000000000,5": false, "\x00\xff": false,
-		"-5": true, "-inf": true, "-1e400": true, "0": true, "-9223372036854775808": true,
+		"1800000000000000/": false, "/5": false, "5/5/5": false, "1800000099000000/99000000": false,
+		"-5": true, "-inf": true, "-1e400": true, "0": true, "-9223372036854775808": true, "5/5": true,
 	} {
 		clock.at(t, today)
 		do(t, clock.client, "HSET", key, "default", value)
@@ -181,37 +178,131 @@ func TestWrongValuesHealWithinAPeriod(t *testing.T) {
 	}
 }
 
+// Nor does a Limiter take for a line what cannot be one, whoever asks.
+func TestWrongValuesOfALimiterHealWithinAPeriod(t *testing.T) {
+	clock, s := newClock(t)
+	wait := func(most time.Duration) time.Duration {
+		l, err := redislimit.NewLimiter(s, "payments", policy.RateLimiterConfig{Limit: 1, Per: time.Minute, MaxWait: most})
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		_, err = l.Admit(ctx)
+		if err == nil {
+			return 0
+		}
+		var refusal *policy.Error
+		require.ErrorAs(t, err, &refusal)
+		return refusal.RetryAfter
+	}
+	clock.at(t, today)
+	require.Zero(t, wait(-1))
+	key := onlyKey(t, clock.client)
+	for value, want := range map[string]time.Duration{
+		"": time.Minute, "abc": time.Minute, "abc/5": time.Minute, "nan/5": time.Minute, "inf/inf": time.Minute,
+		"9e18": time.Minute, "1800000000000000/": time.Minute, "-5/5": time.Minute, "1800000001000000/1e6": time.Minute,
+		"1800000000000000/" + strings.Repeat("9", 400): time.Minute,
+		"999999999999999999/999999999999999999":        time.Minute,
+		"1800000000000000/999999999999999999":          time.Minute,
+		strings.Repeat("9", 400) + "/60000000":         time.Minute, // as of a clock that was ahead
+		"1800003600000000/3600000000":                  time.Hour,
+		"1800000000000000/3600000000":                  0,
+		"5/5":                                          0,
+		"1831535940000000/31535940000000":              365*24*time.Hour - time.Minute,
+		"1831536060000001/31536060000001":              time.Minute, // a year, a bucket and a microsecond
+	} {
+		for _, most := range []time.Duration{-1, time.Hour} {
+			clock.at(t, today)
+			do(t, clock.client, "HSET", key, `"payments"`, value)
+			require.Equalf(t, want, wait(most), "%q", value)
+		}
+	}
+}
+
+func onlyKey(t *testing.T, c *redis.Client) string {
+	t.Helper()
+	all, err := c.Keys(t.Context(), "magnetar:*").Result()
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+	return all[0]
+}
+
 // The fraction of a microsecond that somebody else stored is not admitted.
 func TestFractionsAreRoundedUp(t *testing.T) {
 	clock, s := newClock(t)
 	limits := limitOf(1, time.Microsecond)
 	clock.at(t, today)
 	take(t, s, 1, limits)
-	all, err := clock.client.Keys(t.Context(), "magnetar:*").Result()
-	require.NoError(t, err)
-	do(t, clock.client, "HSET", all[0], "default", "1800000000000000.25")
+	do(t, clock.client, "HSET", onlyKey(t, clock.client), "default", "1800000000000000.25")
 	require.False(t, take(t, s, 1, limits)[0].Admitted)
 }
 
-// Processes that counted by themselves tell how full they think the limit is; the
-// highest counts, and no more than can be.
+// Processes that counted by themselves tell what they have taken: it is added, as far
+// as there is room, before what is asked, and whether or not that fits.
 func TestScriptLearnsWhatWasTakenWithoutIt(t *testing.T) {
 	clock, _ := newClock(t)
-	clock.at(t, today)
-	ask := func(cost, least int64) any {
-		return do(t, clock.client, "EVAL", clock.script, 1, "key", "default", 1000, 1000, cost, least)
+	const full, ceiling, line, most = 1000, 5000, 3000, 2000
+	ask := func(field string, ceiling, line, most, cost, owed int64) any {
+		return do(t, clock.client, "EVAL", clock.script, 1, "key", field, full, ceiling, line, most, cost, owed)
 	}
-	for _, step := range []struct{ cost, least, taken, backlog int64 }{
-		{0, 300, 1, 300},
+	type step struct{ cost, owed, taken, before int64 }
+	clock.at(t, today)
+	for _, s := range []step{
+		{0, 300, 1, 0},
 		{0, 0, 1, 300},
 		{100, 200, 1, 300},
-		{601, 399, 0, 400},
-		{600, 0, 1, 400},
-		{1, 0, 0, 1000},
-		{0, 1 << 52, 1, 1000},
+		{401, 0, 0, 600},
+		{401, 1, 0, 600},
+		{399, 0, 1, 601},
+		{1, 1 << 52, 0, 1000},
+		{0, 0, 1, 1000},
 	} {
-		require.Equal(t, []any{step.taken, step.backlog}, ask(step.cost, step.least), step)
+		require.Equal(t, []any{s.taken, s.before}, ask("quota", full, full, full, s.cost, s.owed), s)
 	}
+	for _, s := range []step{
+		{500, 1000, 1, 0},
+		{501, 0, 0, 1500},
+		{1, 900, 0, 1500},
+		{0, 0, 1, 2400},
+		{0, 1 << 52, 1, 2400},
+		{0, 0, 1, 3000},
+		{0, 1, 1, 3000},
+	} {
+		require.Equal(t, []any{s.taken, s.before}, ask("line", ceiling, line, most, s.cost, s.owed), s)
+	}
+	require.Equal(t, []any{int64(1), int64(3000)}, ask("line", ceiling, 4*full, 4*full, 1000, 0), "who may wait for longer")
+	require.Equal(t, []any{int64(1), int64(4000)}, ask("line", ceiling, line, most, 0, 500), "who may not cuts nothing")
+	require.Equal(t, []any{int64(1), int64(4000)}, ask("line", ceiling, line, most, 0, 0))
+}
+
+// A process whose Redis is back tells it by a Limiter, and by a quota.
+func TestRealServerLearnsWhatWasTakenWithoutIt(t *testing.T) {
+	d := startServer(t)
+	c := clientOf(t, d.Address())
+	s := newStore(t, c, redislimit.Config{OnFailure: redislimit.Local, Replicas: 4})
+	other := newStore(t, clientOf(t, d.Address()), redislimit.Config{OnFailure: redislimit.Closed})
+	l, err := redislimit.NewLimiter(s, "payments", policy.RateLimiterConfig{Limit: 100, Per: 24 * time.Hour, MaxWait: -1})
+	require.NoError(t, err)
+	take(t, s, 10, limitOf(100, day))
+	do(t, c, "CONFIG", "SET", "maxmemory", "1")
+	for range 22 {
+		require.True(t, take(t, s, 1, limitOf(100, day))[0].Admitted)
+	}
+	for range 25 {
+		_, err := l.Admit(t.Context())
+		require.NoError(t, err)
+	}
+	do(t, c, "CONFIG", "SET", "maxmemory", "0")
+	eventually(t, s)
+	require.Equal(t, 90, take(t, other, 0, limitOf(100, day))[0].Remaining)
+	require.Equal(t, 68, take(t, s, 0, limitOf(100, day))[0].Remaining)
+	require.Equal(t, 68, take(t, other, 0, limitOf(100, day))[0].Remaining)
+	admitted := 0
+	for range 200 {
+		if _, err := l.Admit(t.Context()); err == nil {
+			admitted++
+		}
+	}
+	require.Equal(t, 75, admitted)
 }
 
 func TestKeysAreGoneWhenTheyAreOfNoUse(t *testing.T) {

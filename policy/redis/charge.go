@@ -7,9 +7,13 @@ import (
 	"github.com/magnetar-go/magnetar/policy"
 )
 
-// longest is the greatest backlog in microseconds: with the time of day added,
-// it is exact in the floats that Lua counts in.
-const longest = 1 << 52
+const (
+	// longest is the greatest backlog in microseconds: with the time of day added,
+	// it is exact in the floats that Lua counts in.
+	longest = 1 << 52
+	// longestLine is for how long a Limiter lets anybody wait at most: a year.
+	longestLine = int64(365 * 24 * time.Hour / time.Microsecond)
+)
 
 // charge is one limit of a key and what is asked of it, in microseconds: the
 // terms of [policy.StoreLimit] times the interval.
@@ -17,14 +21,16 @@ type charge struct {
 	name string
 	unit int64 // in which one unit comes back
 	full int64 // a whole bucket
-	// ceiling is what a backlog is cut to, and most up to what it may grow by
-	// this charge: the bucket, and what may be waited for. Where the ceiling is
-	// the higher one, others may queue for longer.
-	ceiling, most int64
-	cost          int64 // is added to the backlog
-	need          int64 // must have room; the cost, unless that may leave a debt
-	never         bool  // more is asked than will ever have room
-	least         int64 // what the backlog must be, by what was taken while Redis was away
+	// most is up to what a backlog may grow by this charge: the bucket, and what its
+	// caller may wait for. Others may wait for longer: line is what the most patient
+	// caller here may, and ceiling what anybody anywhere may.
+	most, line, ceiling int64
+	cost                int64 // is added to the backlog
+	need                int64 // must have room; the cost, unless that may leave a debt
+	never               bool  // more is asked than will ever have room
+	// owed is what was taken while Redis was away, and Redis has yet to learn of; in
+	// an answer, what it had no room for.
+	owed int64
 }
 
 // chargeOf is n units of l.
@@ -36,7 +42,7 @@ func chargeOf(l policy.StoreLimit, n int) (charge, error) {
 	unit := min(int64((l.Interval-1)/time.Microsecond)+1, longest) // rounded up: never more than the limit
 	burst := min(int64(l.Burst), longest/unit)
 	c := charge{name: l.Name, unit: unit, full: burst * unit}
-	c.ceiling, c.most = c.full, c.full
+	c.most, c.line, c.ceiling = c.full, c.full, c.full
 	units := int64(max(n, 0))
 	c.never = units > burst
 	c.cost = times(min(units, burst+1), unit)
@@ -66,21 +72,30 @@ func (c charge) weighing(n int) charge {
 	return c
 }
 
-// waiting lets charges queue, and this one for at most so long. The ceiling knows
-// nothing of that: who is in a hurry must not cut the line short for the others.
+// queueing lets charges wait, for so long at most.
+func (c charge) queueing(most time.Duration) charge {
+	c.ceiling = min(c.full+longestLine, longest)
+	c.line = min(c.full+most.Microseconds(), c.ceiling)
+	return c
+}
+
+// queues reports whether charges may wait.
+func (c charge) queues() bool { return c.ceiling > c.full }
+
+// waiting lets this charge wait for so long. The ceiling knows nothing of that: who is
+// in a hurry must not cut the line short for the others.
 func (c charge) waiting(most time.Duration) charge {
-	c.ceiling = longest
 	c.most = min(c.full+most.Microseconds(), c.ceiling)
 	return c
 }
 
 // share is the charge against one of so many equal parts of the limit. What would
 // pass at once under the whole, and is more than a full part, leaves a debt.
-func (c charge) share(parts int) charge {
+func (c charge) share(parts int64) charge {
 	burst, units, wait := c.full/c.unit, c.cost/c.unit, c.most-c.full
-	c.unit = times(c.unit, int64(parts))
-	c.full = times(max(burst/int64(parts), 1), c.unit)
-	c.most, c.ceiling = c.full+wait, longest
+	c.unit = times(c.unit, parts)
+	c.full = times(max(burst/parts, 1), c.unit)
+	c.most = c.full + wait
 	if c.never {
 		return c
 	}
@@ -97,6 +112,9 @@ func (c charge) admits(backlog int64) bool {
 
 // after is the backlog once the charge is taken.
 func (c charge) after(backlog int64) int64 { return backlog + c.cost }
+
+// indebted is a backlog with as much of what is owed as there is room for.
+func (c charge) indebted(backlog int64) int64 { return max(backlog, min(backlog+c.owed, c.line)) }
 
 // level is how a limit stands that had the backlog before.
 func (c charge) level(backlog int64, taken bool) policy.StoreLevel {

@@ -13,31 +13,48 @@ import (
 	redislimit "github.com/magnetar-go/magnetar/policy/redis"
 )
 
+// perHour holds n units, of which one is not soon back.
+func perHour(n int) []policy.StoreLimit {
+	return []policy.StoreLimit{{Name: "hourly", Burst: n, Interval: time.Hour / time.Duration(n)}}
+}
+
+// back is when Redis is asked again.
+func back(t *testing.T, s *redislimit.Store) {
+	t.Helper()
+	for s.Stats().State != policy.Closed {
+		time.Sleep(time.Second)
+		_, err := s.Take(t.Context(), "bob", 1, perHour(10))
+		require.NoError(t, err)
+		synctest.Wait()
+	}
+}
+
+// taking is a take of alice's that admits, or not.
+func taking(t *testing.T, s *redislimit.Store, n int, limits []policy.StoreLimit, admitted bool) policy.StoreLevel {
+	t.Helper()
+	levels, err := s.Take(t.Context(), "alice", n, limits)
+	require.NoError(t, err)
+	require.Equal(t, admitted, levels[0].Admitted)
+	return levels[0]
+}
+
 // indebted returns a store whose Redis is back, and has yet to learn that alice
-// has used all of her 10 units.
-func indebted(t *testing.T) (*fakeRedis, *redislimit.Store, []policy.StoreLimit) {
+// has used so many of her 10 units.
+func indebted(t *testing.T, n int) (*fakeRedis, *redislimit.Store, []policy.StoreLimit) {
 	t.Helper()
 	f, client := newFake(t)
 	f.set(func() { f.err = answeredError("LOADING") })
 	s := newStore(t, client, redislimit.Config{OnFailure: redislimit.Local, Replicas: 1, Timeout: time.Second})
-	hourly := []policy.StoreLimit{{Name: "hourly", Burst: 10, Interval: 6 * time.Minute}}
-	levels, err := s.Take(t.Context(), "alice", 10, hourly)
-	require.NoError(t, err)
-	require.True(t, levels[0].Admitted)
+	taking(t, s, n, perHour(10), true)
 	f.set(func() { f.err = nil })
-	for s.Stats().State != policy.Closed {
-		time.Sleep(time.Second)
-		_, err = s.Take(t.Context(), "bob", 1, hourly)
-		require.NoError(t, err)
-		synctest.Wait()
-	}
-	return f, s, hourly
+	back(t, s)
+	return f, s, perHour(10)
 }
 
 // Whoever should have told Redis of a debt may never get there.
 func TestDebtIsToldUntilRedisHasAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f, s, hourly := indebted(t)
+		f, s, hourly := indebted(t, 10)
 		f.set(func() { f.delay = 100 * time.Millisecond })
 		var wg sync.WaitGroup
 		for range 4 { // as many trips as there may be
@@ -65,7 +82,7 @@ func TestAnswerFromBeforeADebtDoesNotSettleIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, client := newFake(t)
 		s := newStore(t, client, redislimit.Config{OnFailure: redislimit.Local, Replicas: 1, Timeout: time.Second})
-		hourly := []policy.StoreLimit{{Name: "hourly", Burst: 10, Interval: 6 * time.Minute}}
+		hourly := perHour(10)
 		f.set(func() { f.delay = 200 * time.Millisecond })
 		var wg sync.WaitGroup
 		for range 4 { // as many trips as there may be
@@ -90,7 +107,7 @@ func TestAnswerFromBeforeADebtDoesNotSettleIt(t *testing.T) {
 // What Redis has learnt of one limit of a key is not what it has to learn of another.
 func TestDebtIsOfOneLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, s, hourly := indebted(t)
+		_, s, hourly := indebted(t, 10)
 		other := []policy.StoreLimit{{Name: "other", Burst: 10, Interval: 6 * time.Minute}}
 		levels, err := s.Take(t.Context(), "alice", 1, other)
 		require.NoError(t, err)

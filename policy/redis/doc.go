@@ -23,7 +23,8 @@
 // SHA-256: however long keys are, and whatever is in them, Redis sees neither. In
 // it each limit has a field with the instant at which it is unused again, see
 // [policy.StoreLimit]; that of a Limiter also with the time until then, as it was
-// when that was stored. The hash is gone a few milliseconds after the last of those
+// when that was stored. The field of a quota is its name, and that of a Limiter its
+// name in double quotes, which no quota has: they may be called the same. The hash is gone a few milliseconds after the last of those
 // instants. One script ([Script]) does a check and its charge in one step, by the
 // clock of the Redis server alone. All it touches is that one key, so that a
 // cluster serves as well as a single server. It needs Redis 5, or what speaks its
@@ -33,9 +34,9 @@
 // over, what is stored lies too far ahead. It is then cut to what could have been
 // used, and stored anew, so that nobody is locked out for longer than a full
 // bucket takes to fill; for a Limiter, for longer than its queue was when it was
-// stored. If it leaps ahead, what was used is forgiven. A value that
-// is no number counts as a bucket that was just emptied. A bucket that takes more
-// than 142 years to fill holds as much as comes back in that time.
+// stored. If it leaps ahead, what was used is forgiven. A value that is no number, or
+// a queue of over a year, counts as a bucket that was just emptied. A bucket that takes
+// more than 142 years to fill holds as much as comes back in that time.
 //
 // Redis replicates later than it answers: a replica that is promoted may not know
 // what was taken last, and that is admitted once more.
@@ -66,12 +67,20 @@
 //	Local   each process limits by itself, to its share of the limit
 //
 // A process that limits by itself goes on from how the limit stood, and tells Redis
-// with its next call of the key how it stands then. So a limit holds through
-// outages where the calls are spread evenly over the processes, but for the moments
-// when some know that Redis is gone or back and others do not: at most a burst, and
-// the limit for as long as that takes. What weighs more than the share of a process
-// waits for a full bucket, and leaves it in debt; and the share of a process is at
-// least one unit, be there more processes than units.
+// with its next call of the key what it has let pass, less what has come back since:
+// that is added to what Redis knows. So however unevenly the calls are spread, a fleet
+// has used after an outage what it has used, and a limit holds through outages, but
+// for the moments when some know that Redis is gone or back, or have told it, and others
+// have not: at most a burst, and the limit for as long as that takes. What weighs more
+// than the share of a process waits for a full bucket, and leaves it in debt; and the
+// share of a process is at least one unit, be there more processes than units.
+//
+// Redis takes no more than the bucket holds, and for a Limiter, than its callers may
+// wait for. The rest is told when there is room: until then nobody passes. Of a quota
+// that is another bucket at most, what is more is forgiven. One call tells at a time; if
+// it has no answer in time, Redis may have learnt of it, and learns of it again. It may
+// likewise have counted calls that it did not answer in time, and that were counted
+// here. That errs on the safe side.
 //
 // For that a process remembers 65,536 keys, in about 250 bytes each. Those over it
 // share 256 places, by which they may be refused for each other, and what they use

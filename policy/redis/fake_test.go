@@ -3,6 +3,7 @@ package redislimit_test
 import (
 	"context"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -92,27 +93,31 @@ func (f *fakeRedis) answer(cmd command) {
 func (f *fakeRedis) take(key string, args []any) []any {
 	now, taken := time.Now().Add(f.clock).UnixMicro(), int64(1)
 	reply := []any{taken}
-	for i := 0; i < len(args); i += 5 {
-		field, ceiling, most, cost := key+"/"+args[i].(string), toInt(args[i+1]), toInt(args[i+2]), toInt(args[i+3])
+	var backlogs []int64
+	for i := 0; i < len(args); i += 7 {
+		field, full, ceiling, line := key+"/"+args[i].(string), toInt(args[i+1]), toInt(args[i+2]), toInt(args[i+3])
+		most, cost, owed := toInt(args[i+4]), toInt(args[i+5]), toInt(args[i+6])
 		high, ok := f.highs[field]
 		if !ok {
-			high = most
+			high = full
 		}
 		backlog := max(0, min(f.tats[field]-now, high, ceiling))
-		backlog = max(backlog, min(toInt(args[i+4]), ceiling))
+		reply = append(reply, backlog)
+		backlog = max(backlog, min(backlog+owed, line))
 		if cost > 0 && backlog+cost > most {
 			taken = 0
 		}
-		reply = append(reply, backlog)
+		backlogs = append(backlogs, backlog)
 	}
-	for i := 0; i < len(args); i += 5 {
-		field, backlog := key+"/"+args[i].(string), reply[1+i/5].(int64)
+	for i, backlog := range backlogs {
+		args := args[7*i:]
+		field := key + "/" + args[0].(string)
 		if taken == 1 {
-			backlog = max(0, backlog+toInt(args[i+3]))
+			backlog += toInt(args[5])
 		}
 		f.tats[field] = now + backlog
 		delete(f.highs, field)
-		if toInt(args[i+1]) > toInt(args[i+2]) {
+		if toInt(args[2]) > toInt(args[1]) {
 			f.highs[field] = backlog
 		}
 	}
@@ -190,6 +195,19 @@ func (j *journal) words() []string {
 		all = append(all, d.Policy+" "+string(d.Action)+" "+string(d.Reason))
 	}
 	return all
+}
+
+// backlog is the highest of a field.
+func (f *fakeRedis) backlog(field string) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	tat := int64(0)
+	for name, at := range f.tats {
+		if strings.HasSuffix(name, "/"+field) {
+			tat = max(tat, at)
+		}
+	}
+	return time.Until(time.UnixMicro(tat))
 }
 
 func (f *fakeRedis) asked() []string {

@@ -61,15 +61,13 @@ func NewLimiter(store *Store, name string, cfg policy.RateLimiterConfig, opts ..
 	if name == "" {
 		f.Add("name", errors.New("must be set"))
 	}
-	first, err := newLimit(name, cfg)
+	maxWait := max(0, cmp.Or(cfg.MaxWait, 30*time.Second))
+	first, err := newLimit(name, cfg, maxWait)
 	f.Add("", err)
 	if err := f.Err(); err != nil {
 		return nil, err
 	}
-	l := &Limiter{
-		store: store, name: name, options: newOptions(opts),
-		maxWait: max(0, cmp.Or(cfg.MaxWait, 30*time.Second)),
-	}
+	l := &Limiter{store: store, name: name, maxWait: maxWait, options: newOptions(opts)}
 	l.limit.Store(first)
 	policy.Watch(l.options.observer, l, (*Limiter).statuses)
 	return l, nil
@@ -124,7 +122,7 @@ func (l *Limiter) SetLimit(n int) error {
 		old := l.limit.Load()
 		cfg := old.cfg
 		cfg.Limit = n
-		changed, err := newLimit(l.name, cfg)
+		changed, err := newLimit(l.name, cfg, l.maxWait)
 		if err != nil || n == old.cfg.Limit {
 			return err
 		}
@@ -164,11 +162,11 @@ func (l *Limiter) statuses() iter.Seq[policy.Status] {
 // limit is what a limiter enforces.
 type limit struct {
 	cfg  policy.RateLimiterConfig
-	unit charge // that does not wait
+	unit charge // of a caller who does not wait
 	left *turns // are as far apart as this limit says
 }
 
-func newLimit(name string, cfg policy.RateLimiterConfig) (*limit, error) {
+func newLimit(name string, cfg policy.RateLimiterConfig, maxWait time.Duration) (*limit, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -177,9 +175,12 @@ func newLimit(name string, cfg policy.RateLimiterConfig) (*limit, error) {
 	if cfg.Pacing == policy.PacingSmooth {
 		burst = 1
 	}
-	unit, err := chargeOf(policy.StoreLimit{Name: name, Burst: burst, Interval: (cfg.Per + n - 1) / n}, 1)
+	unit, err := chargeOf(policy.StoreLimit{Name: fieldOf(name), Burst: burst, Interval: (cfg.Per + n - 1) / n}, 1)
 	if err != nil {
 		return nil, err
 	}
-	return &limit{cfg, unit, newTurns()}, nil
+	return &limit{cfg, unit.queueing(maxWait), newTurns()}, nil
 }
+
+// fieldOf is a Limiter's field of a key. That of a quota has no quotes in it.
+func fieldOf(name string) string { return `"` + name + `"` }

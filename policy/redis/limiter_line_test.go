@@ -59,3 +59,27 @@ func TestClockThatStepsBackLeavesTheLineAsItWas(t *testing.T) {
 		require.LessOrEqual(t, time.Since(began), 3*time.Second)
 	})
 }
+
+// A tenant may have a quota and be called by a Limiter that is called the same.
+func TestQuotaLeavesALimiterOfItsNameAlone(t *testing.T) {
+	eachMode(t, func(t *testing.T, _ *fakeRedis, s *redislimit.Store) {
+		l := newLimiter(t, s, policy.RateLimiterConfig{Limit: 10})
+		gate := l.ForKey("acme")
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for range 30 {
+			wg.Go(func() { _, _ = gate.Admit(ctx) })
+		}
+		synctest.Wait()
+		limits := []policy.StoreLimit{{Name: "payments", Burst: 10, Interval: 100 * time.Millisecond}}
+		levels, err := s.Take(ctx, "acme", 1, limits)
+		require.NoError(t, err)
+		require.Equal(t, 9, levels[0].Remaining)
+		hurry, stop := context.WithTimeout(ctx, time.Second)
+		defer stop()
+		_, err = gate.Admit(hurry)
+		require.ErrorIs(t, err, policy.ErrRateLimitExceeded)
+		cancel()
+		wg.Wait()
+	})
+}

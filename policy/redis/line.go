@@ -11,7 +11,8 @@ type call struct {
 	ctx     context.Context // of who asks first; its end is not the others'
 	id      string
 	charges []charge
-	told    uint64 // up to which take without Redis the charges tell it of
+	sent    []charge    // the same, with what is owed; of the trip
+	alone   atomic.Bool // its caller has taken the charges without Redis
 
 	ended   atomic.Bool   // settled, or left
 	settled chan struct{} // closed once the fields below are set
@@ -20,7 +21,7 @@ type call struct {
 }
 
 func newCall(ctx context.Context, id string, charges []charge) *call {
-	return &call{ctx: ctx, id: id, charges: charges, settled: make(chan struct{})}
+	return &call{ctx: ctx, id: id, charges: charges, sent: charges, settled: make(chan struct{})}
 }
 
 // settle says how the call ended, unless the caller has gone. It is told once the

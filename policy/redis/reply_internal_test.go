@@ -34,6 +34,13 @@ func FuzzReply(f *testing.F) {
 		if json.Unmarshal([]byte(text), &reply) != nil {
 			return
 		}
+		inDebt := charges[0].queueing(time.Second).waiting(time.Millisecond)
+		inDebt.owed = min(int64(burst), longest)
+		if a, err := parse(asRedis(reply), []charge{inDebt}); err == nil {
+			require.LessOrEqual(t, a.backlogs[0], inDebt.ceiling)
+			require.GreaterOrEqual(t, a.charges[0].owed, int64(0), "what Redis had no room for")
+			require.True(t, a.charges[0].owed == 0 || a.backlogs[0] >= inDebt.line)
+		}
 		a, err := parse(asRedis(reply), charges)
 		if err != nil {
 			require.Empty(t, a.levels())

@@ -9,45 +9,52 @@ import (
 )
 
 // Script is what runs in Redis: for those who load scripts by themselves, or want
-// to know. Its key is that of a hash, its arguments are five for each limit: name,
-// and in microseconds the ceiling of the backlog, up to where it may grow, what is
-// to be added, and what it is at least, by what was taken without Redis. It answers
-// 1 if that was added and 0 if not, and the backlog of each limit before. Where the
-// ceiling is above what this caller may use, for others may wait for longer, the
-// backlog is stored too, after a slash: it only shrinks until it is stored again,
-// unless the clock steps back.
+// to know. Its key is that of a hash, its arguments are seven for each limit: name,
+// and in microseconds a full bucket, the ceiling of any backlog, up to where it may
+// grow by what is owed and by what is asked, and these two: what is asked, and what is
+// owed, for it was taken without Redis. It adds what is owed, as far as there is room,
+// and then what is asked, if all of that has room. It answers 1 if so and 0 if not, and
+// the backlog of each limit before either. Where the ceiling is above a full bucket,
+// for callers may wait, the backlog is stored too, after a slash: it only shrinks until
+// it is stored again, unless the clock steps back.
 //
 //nolint:dupword // so does Lua end its blocks
 const Script = `
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local names = {}
-for i = 1, #ARGV, 5 do
+for i = 1, #ARGV, 7 do
   names[#names + 1] = ARGV[i]
 end
 local tats = redis.call('HMGET', KEYS[1], unpack(names))
 local taken, moved, spent = 1, false, false
-local backlogs, costs = {}, {}
+local before, backlogs, costs, lined = {}, {}, {}, {}
 for i = 1, #names do
-  local ceiling, most = tonumber(ARGV[5 * i - 3]), tonumber(ARGV[5 * i - 2])
-  local cost, least = tonumber(ARGV[5 * i - 1]), tonumber(ARGV[5 * i])
+  local numbers = {}
+  for j = 1, 6 do
+    numbers[j] = tonumber(ARGV[7 * i - 6 + j])
+  end
+  local full, ceiling, line, most, cost, owed = unpack(numbers)
   local backlog = 0
   if tats[i] then
-    local tat, high = string.match(tats[i], '^([^/]+)/(%d+)$')
-    tat = tonumber(tat or tats[i])
-    high = math.min(tat and tonumber(high) or most, ceiling)
-    backlog = tat and math.ceil(tat - now) or high + 1
-    if not (backlog <= high) then -- the clock stepped back, or it is no number
+    local tat, high = string.match(tats[i], '^(%d+)/(%d+)$')
+    tat, high = tonumber(tat or tats[i]), tonumber(high or full)
+    if not tat or high > ceiling then -- it is nothing of ours
+      tat, high = math.huge, full
+    end
+    backlog = math.ceil(tat - now)
+    if not (backlog <= high) then -- or the clock stepped back
       backlog, moved = high, true
     end
     backlog = math.max(backlog, 0)
   end
-  if backlog < least then
-    backlog, moved = math.min(least, ceiling), true
+  before[i] = backlog
+  if owed > 0 and backlog < line then
+    backlog, moved = math.min(backlog + owed, line), true
   end
   if cost > 0 and backlog + cost > most then taken = 0 end
   if cost > 0 then spent = true end
-  backlogs[i], costs[i] = backlog, cost
+  backlogs[i], costs[i], lined[i] = backlog, cost, ceiling > full
 end
 if moved or spent and taken == 1 then
   local fields, longest = {}, 0
@@ -56,7 +63,7 @@ if moved or spent and taken == 1 then
     if taken == 1 then backlog = backlog + costs[i] end
     longest = math.max(longest, backlog)
     local stored = string.format('%.0f', now + backlog)
-    if tonumber(ARGV[5 * i - 3]) > tonumber(ARGV[5 * i - 2]) then
+    if lined[i] then
       stored = stored .. string.format('/%.0f', backlog)
     end
     fields[2 * i - 1], fields[2 * i] = names[i], stored
@@ -67,7 +74,7 @@ if moved or spent and taken == 1 then
     redis.call('PEXPIRE', KEYS[1], string.format('%.0f', ttl))
   end
 end
-return {taken, unpack(backlogs)}
+return {taken, unpack(before)}
 `
 
 var scriptHash = func() string {
@@ -83,16 +90,17 @@ func identity(key string) string {
 
 // arguments are those of the script.
 func arguments(charges []charge) []any {
-	args := make([]any, 0, 5*len(charges))
+	args := make([]any, 0, 7*len(charges))
 	for _, c := range charges {
-		args = append(args, c.name, number(c.ceiling), number(c.most), number(c.cost), number(c.least))
+		args = append(args, c.name, number(c.full), number(c.ceiling), number(c.line), number(c.most), number(c.cost), number(c.owed))
 	}
 	return args
 }
 
 func number(n int64) string { return strconv.FormatInt(n, 10) }
 
-// parse reads what the script has answered. What it cannot have answered is an
+// parse reads what the script has answered to charges, which are the answer's from
+// then on. What it cannot have answered is an
 // error, so that nothing is admitted by mistake.
 func parse(reply any, charges []charge) (answer, error) {
 	values, ok := reply.([]any)
@@ -109,7 +117,10 @@ func parse(reply any, charges []charge) (answer, error) {
 		if !ok || backlog < 0 || backlog > c.ceiling {
 			return answer{}, errReply
 		}
-		a.backlogs[i] = backlog
+		a.backlogs[i] = c.indebted(backlog)
+		if c.owed > 0 {
+			charges[i].owed -= a.backlogs[i] - backlog
+		}
 	}
 	a.taken = taken == 1
 	if a.taken != admitted(charges, a.backlogs) || !a.taken && taken != 0 {

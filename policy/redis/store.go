@@ -99,8 +99,8 @@ func (s *Store) ask(ctx context.Context, key string, charges []charge) (answer, 
 		return answer{}, context.Cause(ctx)
 	}
 	s.calls.Add(1)
-	id := identity(key)
-	a, err := s.askRedis(ctx, id, charges)
+	c := newCall(ctx, identity(key), charges)
+	a, err := s.askRedis(c)
 	switch {
 	case err == nil:
 		return a, nil
@@ -111,7 +111,7 @@ func (s *Store) ask(ctx context.Context, key string, charges []charge) (answer, 
 	switch s.cfg.OnFailure {
 	case Local:
 		s.options.tell(ctx, policy.Decision{Action: policy.ActionBypass, Reason: policy.ReasonStore, Key: key, Err: err})
-		return s.local.take(id, charges), nil
+		return s.local.take(c), nil
 	case Closed:
 		return answer{}, &policy.Error{Reason: policy.ReasonStore, Policy: policy.PolicyRateLimit, Key: key, Err: err}
 	default:
@@ -119,25 +119,16 @@ func (s *Store) ask(ctx context.Context, key string, charges []charge) (answer, 
 	}
 }
 
-// askRedis waits until Redis answers, or it is known that it will not in time.
-func (s *Store) askRedis(ctx context.Context, id string, charges []charge) (answer, error) {
+// askRedis lets a call go, and waits for its end, or until it is known that there will
+// be none in time.
+func (s *Store) askRedis(c *call) (answer, error) {
 	opened := s.breaker.Changed() // or closed
 	if s.breaker.State() != policy.Closed {
-		s.probe(ctx)
+		s.probe(c.ctx)
 		return answer{}, s.lastFault()
 	}
-	c := newCall(ctx, id, charges)
-	if s.local != nil {
-		c.charges, c.told = s.local.owing(id, charges)
-	}
-	return s.await(c, opened)
-}
-
-// await lets a call go, and waits for its end, or for what ends the waiting.
-func (s *Store) await(c *call, opened <-chan struct{}) (answer, error) {
-	ctx := c.ctx
 	s.line.add(c)
-	patience, late := s.patience(ctx)
+	patience, late := s.patience(c.ctx)
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	var err error
@@ -148,7 +139,7 @@ func (s *Store) await(c *call, opened <-chan struct{}) (answer, error) {
 		err = s.lastFault()
 	case <-timer.C:
 		err = late
-	case <-ctx.Done():
+	case <-c.ctx.Done():
 		err = late
 	}
 	if c.leave() {

@@ -17,7 +17,8 @@ type trip struct {
 	ctx    context.Context
 	calls  []*call
 	permit policy.Permit
-	began  uint64 // in the order of trips and answers
+	ledger *ledger // that learns of it; nil for none
+	began  uint64  // in the order of trips and answers
 	over   atomic.Bool
 	end    func() // called once
 }
@@ -40,14 +41,12 @@ func (s *Store) fly(calls []*call) {
 		s.line.landed()
 		return
 	}
-	s.travel(&trip{ctx: ctx, calls: calls, permit: permit, end: s.line.landed})
+	s.travel(&trip{ctx: ctx, calls: calls, permit: permit, ledger: s.local, end: s.line.landed})
 }
 
 func (s *Store) travel(t *trip) {
 	s.trips.Add(1)
-	if s.local != nil {
-		t.began = s.local.next()
-	}
+	t.began = t.ledger.depart(t.calls)
 	timer := time.AfterFunc(s.cfg.Timeout, func() { s.arrive(t, alike(len(t.calls), errTimeout)) })
 	defer timer.Stop()
 	ctx, cancel := context.WithTimeout(t.ctx, s.cfg.Timeout)
@@ -83,12 +82,11 @@ func (s *Store) arrive(t *trip, results []result) {
 	for i, c := range t.calls {
 		r := results[i]
 		if r.err == nil {
-			if s.local != nil && !t.permit.Trial() {
-				s.local.note(c, r.answer, t.began)
-			}
+			t.ledger.note(c, r.answer, t.began)
 			c.settle(r.answer, nil)()
 			continue
 		}
+		t.ledger.lost(c)
 		f := faultOf(r.err)
 		if f.verdict == policy.Failure {
 			outcome, absent.fault = policy.Failure, f
@@ -118,7 +116,7 @@ func (once) NoRetry() bool { return true }
 // send adds what the call asks for to a pipeline.
 func (s *Store) send(ctx context.Context, pipe redis.Pipeliner, verb, script string, c *call) *redis.Cmd {
 	const keys = 1
-	args := append([]any{verb, script, keys, s.cfg.Prefix + c.id}, arguments(c.charges)...)
+	args := append([]any{verb, script, keys, s.cfg.Prefix + c.id}, arguments(c.sent)...)
 	cmd := redis.NewCmd(ctx, args...)
 	cmd.SetFirstKeyPos(3)
 	_ = pipe.Process(ctx, once{cmd}) // it is kept until Exec
@@ -150,7 +148,7 @@ func (s *Store) roundTrip(ctx context.Context, calls []*call) []result {
 			err = failed
 		}
 		if err == nil {
-			results[i].answer, err = parse(reply, c.charges)
+			results[i].answer, err = parse(reply, c.sent)
 		}
 		results[i].err = err
 	}

@@ -1,0 +1,164 @@
+package redislimit_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/magnetar-go/magnetar/policy"
+	redislimit "github.com/magnetar-go/magnetar/policy/redis"
+)
+
+// hasty is how many of so many calls pass, that come so often and wait for 10 ms at most.
+func hasty(t *testing.T, l *redislimit.Limiter, calls int, every time.Duration) (passed int) {
+	t.Helper()
+	for range calls {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		if _, err := l.Admit(ctx); err == nil {
+			passed++
+		}
+		cancel()
+		time.Sleep(every)
+	}
+	return passed
+}
+
+// A call that weighs more than the share of its process is a debt of so much, and of no
+// more: it is not what all the others have done.
+func TestDebtOfOneProcessIsNotThatOfAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, client := newFake(t)
+		cfg := redislimit.Config{OnFailure: redislimit.Local, Replicas: 100}
+		s, other := newStore(t, client, cfg), newStore(t, client, cfg)
+		limit := policy.RateLimiterConfig{Limit: 100}
+		l, others := newLimiter(t, s, limit), newLimiter(t, other, limit)
+		f.set(func() { f.err = answeredError("LOADING") })
+		require.Zero(t, weighing(t, l, 50), "half a second's worth, and 50 seconds' of the share")
+		f.set(func() { f.err = nil })
+		back(t, s)
+		time.Sleep(time.Second)
+		require.Zero(t, weighing(t, l, 1))
+		told := f.backlog(`"payments"`)
+		require.Greater(t, told, 450*time.Millisecond)
+		require.Less(t, told, 510*time.Millisecond)
+		require.Equal(t, 3000, hasty(t, others, 3000, 20*time.Millisecond))
+	})
+}
+
+// A line in one process of ten is a tenth of it in Redis.
+func TestLineOfOneProcessIsItsPartOfTheWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, client := newFake(t)
+		cfg := redislimit.Config{OnFailure: redislimit.Local, Replicas: 10}
+		s, other := newStore(t, client, cfg), newStore(t, client, cfg)
+		limit := policy.RateLimiterConfig{Limit: 100}
+		l, others := newLimiter(t, s, limit), newLimiter(t, other, limit)
+		f.set(func() { f.err = answeredError("LOADING") })
+		var wg sync.WaitGroup
+		admit := func() {
+			_, err := l.Admit(t.Context())
+			require.NoError(t, err)
+		}
+		for range 300 { // in a second, of which it may pass on 10, and 10 at once
+			wg.Go(admit)
+			time.Sleep(time.Second / 300)
+		}
+		require.Equal(t, 281, l.Stats().Waiting)
+		f.set(func() { f.err = nil })
+		back(t, s)
+		wg.Go(admit)
+		synctest.Wait()
+		told := f.backlog(`"payments"`)
+		require.Greater(t, told, 2700*time.Millisecond)
+		require.Less(t, told, 3*time.Second)
+		passed := hasty(t, others, 1000, 20*time.Millisecond)
+		require.Greater(t, passed, 880, "all but those of two seconds")
+		require.Less(t, passed, 920)
+		wg.Wait()
+	})
+}
+
+// What a client has used in one process, it has used; the shares of the others are its.
+func TestQuotaThatWasUsedInOneProcessIsUsedThere(t *testing.T) {
+	for _, replicas := range []int{1, 2, 3, 7, 40, 100} {
+		t.Run(fmt.Sprint(replicas), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, client := newFake(t)
+				cfg := redislimit.Config{OnFailure: redislimit.Local, Replicas: replicas}
+				s, other := newStore(t, client, cfg), newStore(t, client, cfg)
+				daily := []policy.StoreLimit{{Name: "daily", Burst: 40, Interval: 24 * time.Hour}}
+				share := max(40/replicas, 1)
+				f.set(func() { f.err = answeredError("LOADING") })
+				for range share {
+					taking(t, s, 1, daily, true)
+				}
+				taking(t, s, 1, daily, false)
+				f.set(func() { f.err = nil })
+				back(t, s)
+				require.Equal(t, 40, taking(t, other, 0, daily, true).Remaining)
+				require.Equal(t, 40-share, taking(t, s, 0, daily, true).Remaining)
+				require.Equal(t, 40-share, taking(t, other, 0, daily, true).Remaining)
+			})
+		})
+	}
+}
+
+// Debts for which Redis has no room are not forgotten: a client gets no more for it
+// that some processes knew sooner than others that Redis is back.
+func TestDebtWithoutRoomWaitsForIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, client := newFake(t)
+		cfg := redislimit.Config{OnFailure: redislimit.Local, Replicas: 2}
+		s, other := newStore(t, client, cfg), newStore(t, client, cfg)
+		daily := []policy.StoreLimit{{Name: "daily", Burst: 10, Interval: 24 * time.Hour}}
+		f.set(func() { f.err = answeredError("LOADING") })
+		taking(t, s, 5, daily, true)
+		f.set(func() { f.err = nil })
+		taking(t, other, 10, daily, true)
+		back(t, s)
+		for day := range 5 {
+			require.Zero(t, taking(t, s, 0, daily, true).Remaining, day)
+			taking(t, other, 1, daily, false)
+			time.Sleep(24 * time.Hour)
+		}
+		require.Zero(t, taking(t, s, 0, daily, true).Remaining, "the fifth was told")
+		time.Sleep(24 * time.Hour)
+		require.Equal(t, 1, taking(t, other, 0, daily, true).Remaining)
+	})
+}
+
+// Nor does a client pay for more than another bucket, whatever was let pass.
+func TestDebtOfAQuotaIsABucketAtMost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, client := newFake(t)
+		daily := []policy.StoreLimit{{Name: "daily", Burst: 10, Interval: 24 * time.Hour}}
+		var fleet []*redislimit.Store
+		for range 10 {
+			fleet = append(fleet, newStore(t, client, redislimit.Config{OnFailure: redislimit.Local, Replicas: 10}))
+		}
+		f.set(func() { f.err = answeredError("LOADING") })
+		for _, s := range fleet {
+			taking(t, s, 10, daily, true)
+		}
+		f.set(func() { f.err = nil })
+		for _, s := range fleet {
+			back(t, s)
+		}
+		look := func() (remaining int) {
+			for _, s := range fleet {
+				remaining = taking(t, s, 0, daily, true).Remaining
+			}
+			return remaining
+		}
+		for range 10 { // nine for what Redis had no room for
+			require.Zero(t, look())
+			time.Sleep(24 * time.Hour)
+		}
+		require.Equal(t, 1, look())
+	})
+}
