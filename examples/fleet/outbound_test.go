@@ -142,7 +142,7 @@ func TestEachTryTakesWhatTheCallWeighs(t *testing.T) {
 	client := clientFor(t, transport.Config{Retry: &transport.Retry{InitialBackoff: time.Millisecond}}, transport.WithRateLimit(l.ForKey))
 	require.NoError(t, call(redislimit.ContextWithWeight(t.Context(), 5), client, flaky.URL))
 	require.Equal(t, 3, tries)
-	levels, err := s.Take(t.Context(), flaky.URL, 0, []policy.StoreLimit{{Name: "payments", Burst: 100, Interval: day}})
+	levels, err := s.Take(t.Context(), flaky.URL, 0, []policy.StoreLimit{{Name: `"payments"`, Burst: 100, Interval: day}})
 	require.NoError(t, err)
 	require.Equal(t, 85, levels[0].Remaining)
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -242,7 +243,8 @@ func TestScriptLearnsWhatWasTakenWithoutIt(t *testing.T) {
 	clock, _ := newClock(t)
 	const full, ceiling, line, most = 1000, 5000, 3000, 2000
 	ask := func(field string, ceiling, line, most, cost, owed int64) any {
-		return do(t, clock.client, "EVAL", clock.script, 1, "key", field, full, ceiling, line, most, cost, owed)
+		numbers := fmt.Sprint(full, ceiling, line, most, cost, owed)
+		return do(t, clock.client, "EVAL", clock.script, 1, "key", field, numbers)
 	}
 	type step struct{ cost, owed, taken, before int64 }
 	clock.at(t, today)

@@ -94,9 +94,9 @@ func (f *fakeRedis) take(key string, args []any) []any {
 	now, taken := time.Now().Add(f.clock).UnixMicro(), int64(1)
 	reply := []any{taken}
 	var backlogs []int64
-	for i := 0; i < len(args); i += 7 {
-		field, full, ceiling, line := key+"/"+args[i].(string), toInt(args[i+1]), toInt(args[i+2]), toInt(args[i+3])
-		most, cost, owed := toInt(args[i+4]), toInt(args[i+5]), toInt(args[i+6])
+	for i := 0; i < len(args); i += 2 {
+		field, n := key+"/"+args[i].(string), toInts(args[i+1])
+		full, ceiling, line, most, cost, owed := n[0], n[1], n[2], n[3], n[4], n[5]
 		high, ok := f.highs[field]
 		if !ok {
 			high = full
@@ -110,14 +110,14 @@ func (f *fakeRedis) take(key string, args []any) []any {
 		backlogs = append(backlogs, backlog)
 	}
 	for i, backlog := range backlogs {
-		args := args[7*i:]
-		field := key + "/" + args[0].(string)
+		field, n := key+"/"+args[2*i].(string), toInts(args[2*i+1])
+		full, ceiling, cost := n[0], n[1], n[4]
 		if taken == 1 {
-			backlog += toInt(args[5])
+			backlog += cost
 		}
 		f.tats[field] = now + backlog
 		delete(f.highs, field)
-		if toInt(args[2]) > toInt(args[1]) {
+		if ceiling > full {
 			f.highs[field] = backlog
 		}
 	}
@@ -125,12 +125,15 @@ func (f *fakeRedis) take(key string, args []any) []any {
 	return reply
 }
 
-func toInt(v any) int64 {
-	n, err := strconv.ParseInt(v.(string), 10, 64)
-	if err != nil {
-		panic(err)
+func toInts(v any) (all []int64) {
+	for word := range strings.FieldsSeq(v.(string)) {
+		n, err := strconv.ParseInt(word, 10, 64)
+		if err != nil {
+			panic(err)
+		}
+		all = append(all, n)
 	}
-	return n
+	return all
 }
 
 // set changes how the server behaves, while it serves.

@@ -9,21 +9,21 @@ import (
 )
 
 // Script is what runs in Redis: for those who load scripts by themselves, or want
-// to know. Its key is that of a hash, its arguments are seven for each limit: name,
-// and in microseconds a full bucket, the ceiling of any backlog, up to where it may
-// grow by what is owed and by what is asked, and these two: what is asked, and what is
-// owed, for it was taken without Redis. It adds what is owed, as far as there is room,
-// and then what is asked, if all of that has room. It answers 1 if so and 0 if not, and
-// the backlog of each limit before either. Where the ceiling is above a full bucket,
-// for callers may wait, the backlog is stored too, after a slash: it only shrinks until
-// it is stored again, unless the clock steps back.
+// to know. Its key is that of a hash, its arguments are two for each limit: the name,
+// and six numbers of microseconds with spaces between them: a full bucket, the ceiling
+// of any backlog, up to where it may grow by what is owed and by what is asked, what is
+// asked, and what is owed, for it was taken without Redis. It adds what is owed, as far
+// as there is room, and then what is asked, if all of that has room. It answers 1 if so
+// and 0 if not, and the backlog of each limit before either. Where the ceiling is above
+// a full bucket, for callers may wait, the backlog is stored too, after a slash: it only
+// shrinks until it is stored again, unless the clock steps back.
 //
 //nolint:dupword // so does Lua end its blocks
 const Script = `
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local names = {}
-for i = 1, #ARGV, 7 do
+for i = 1, #ARGV, 2 do
   names[#names + 1] = ARGV[i]
 end
 local tats = redis.call('HMGET', KEYS[1], unpack(names))
@@ -31,8 +31,8 @@ local taken, moved, spent = 1, false, false
 local before, backlogs, costs, lined = {}, {}, {}, {}
 for i = 1, #names do
   local numbers = {}
-  for j = 1, 6 do
-    numbers[j] = tonumber(ARGV[7 * i - 6 + j])
+  for number in string.gmatch(ARGV[2 * i], '%d+') do
+    numbers[#numbers + 1] = tonumber(number)
   end
   local full, ceiling, line, most, cost, owed = unpack(numbers)
   local backlog = 0
@@ -88,16 +88,19 @@ func identity(key string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
-// arguments are those of the script.
+// arguments are those of the script. They are few: of somebody who has not said the
+// password, Redis reads no more than ten words before it says so.
 func arguments(charges []charge) []any {
-	args := make([]any, 0, 7*len(charges))
+	args := make([]any, 0, 2*len(charges))
 	for _, c := range charges {
-		args = append(args, c.name, number(c.full), number(c.ceiling), number(c.line), number(c.most), number(c.cost), number(c.owed))
+		var numbers []byte
+		for _, n := range [...]int64{c.full, c.ceiling, c.line, c.most, c.cost, c.owed} {
+			numbers = append(strconv.AppendInt(numbers, n, 10), ' ')
+		}
+		args = append(args, c.name, string(numbers))
 	}
 	return args
 }
-
-func number(n int64) string { return strconv.FormatInt(n, 10) }
 
 // parse reads what the script has answered to charges, which are the answer's from
 // then on. What it cannot have answered is an
