@@ -52,7 +52,11 @@ func TestFleetAdmitsItsLimitTogether(t *testing.T) {
 	t.Log(table(p, rows))
 	require.True(t, p.keepsTheLimit(t, rows), "more than the limit")
 	for _, i := range []int{0, 2, 4} {
-		require.GreaterOrEqual(t, float64(rows[i].admitted), 0.9*p.allows(i, rows[i].took), rows[i].name)
+		least := 0.9
+		if i == 0 && p.offeredAll(t, rows[i]) {
+			least = 0.97
+		}
+		require.GreaterOrEqual(t, float64(rows[i].admitted), least*p.allows(i, rows[i].took), rows[i].name)
 	}
 	shared, hole, again := rows[0], rows[2], rows[4]
 	require.Zero(t, shared.without)
@@ -60,6 +64,15 @@ func TestFleetAdmitsItsLimitTogether(t *testing.T) {
 	require.Less(t, rows[1].most(), p.timeout+p.timeout/2, "nobody waits for it twice")
 	require.Equal(t, map[string]int{"closed": p.processes}, again.breakers)
 	require.Zero(t, again.without)
+}
+
+// offeredAll reports whether the machine was fast enough to call as often as planned:
+// a process that is late skips calls.
+func (p plan) offeredAll(t *testing.T, r row) bool {
+	t.Helper()
+	calls, planned := r.admitted+r.refused, float64(p.processes*p.offered)*r.took.Seconds()
+	t.Logf("%s: %d calls of %.0f that were planned", r.name, calls, planned)
+	return float64(calls) >= 0.97*planned
 }
 
 // keepsTheLimit adds up what was admitted from the beginning to the end of each phase:

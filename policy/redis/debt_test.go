@@ -23,8 +23,7 @@ func back(t *testing.T, s *redislimit.Store) {
 	t.Helper()
 	for s.Stats().State != policy.Closed {
 		time.Sleep(time.Second)
-		_, err := s.Take(t.Context(), "bob", 1, perHour(10))
-		require.NoError(t, err)
+		_, _ = s.Take(t.Context(), "bob", 1, perHour(10))
 		synctest.Wait()
 	}
 }

@@ -71,9 +71,11 @@
 // that is added to what Redis knows. So however unevenly the calls are spread, a fleet
 // has used after an outage what it has used, and a limit holds through outages, but
 // for the moments when some know that Redis is gone or back, or have told it, and others
-// have not: at most a burst, and the limit for as long as that takes. What weighs more
-// than the share of a process waits for a full bucket, and leaves it in debt; and the
-// share of a process is at least one unit, be there more processes than units.
+// have not: at most a burst, and the limit for as long as that takes; of a Limiter also
+// those who have their turns by then, in Redis and in the processes. What is over is
+// made up for afterwards. What weighs more than the share of a process waits for a full
+// bucket, and leaves it in debt; and the share of a process is at least one unit, be
+// there more processes than units.
 //
 // Redis takes no more than the bucket holds, and for a Limiter, than its callers may
 // wait for. The rest is told when there is room: until then nobody passes. Of a quota
@@ -82,9 +84,9 @@
 // likewise have counted calls that it did not answer in time, and that were counted
 // here. That errs on the safe side.
 //
-// For that a process remembers 65,536 keys, in about 250 bytes each. Those over it
-// share 256 places, by which they may be refused for each other, and what they use
-// meanwhile Redis does not learn.
+// For that a process remembers 65,536 keys, in about 250 bytes each, and 100 more for
+// each further limit of a key. Those over it share 256 places, by which they may be
+// refused for each other, and what they use meanwhile Redis does not learn.
 //
 // Everybody who looks can see it. The breaker's transitions are decisions of
 // [policy.PolicyBreaker], under the name of the store; so magnetar.breaker.open

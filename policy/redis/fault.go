@@ -34,9 +34,15 @@ func (f *fault) Timeout() bool { return f.late }
 var (
 	errTimeout  = &fault{says: "no answer in time", verdict: policy.Failure, late: true}
 	errDeadline = &fault{says: "no answer before the caller's deadline", cause: context.DeadlineExceeded, late: true}
+	errSlow     = &fault{says: "its answers are slow", verdict: policy.Failure}
 	errGone     = &fault{says: "its client ended the goroutine", verdict: policy.Failure}
 	errReply    = &fault{says: "an answer that our script does not give", verdict: policy.Failure}
 )
+
+// notAsked is why Redis is not asked since.
+func notAsked(f *fault) *fault {
+	return &fault{says: "not asked again yet, for: " + f.says, cause: f}
+}
 
 // answers are the errors that Redis answers with, by their first word.
 var answers = []struct{ code, says string }{

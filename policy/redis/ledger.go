@@ -8,7 +8,7 @@ import (
 	"github.com/magnetar-go/magnetar/policy"
 )
 
-// A ledger holds so many keys, of about 250 bytes each; those over share a few.
+// A ledger holds so many keys; those over share a few.
 const (
 	localKeys  = 65_536
 	sharedKeys = 256

@@ -169,3 +169,61 @@ func TestRedisIsNotBackBeforeTheKeysAreThatWereLost(t *testing.T) {
 		}, 3*time.Second, 10*time.Millisecond)
 	})
 }
+
+// lag is a hook for the keys of which a node is slow.
+type lag struct {
+	slow func(key string) bool
+	by   time.Duration
+}
+
+func (lag) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (lag) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (l lag) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		for _, cmd := range cmds {
+			if l.slow(cmd.Args()[3].(string)) {
+				time.Sleep(l.by)
+			}
+		}
+		return next(ctx, cmds)
+	}
+}
+
+// Nor before those are fast again that were slow, where that is what the breaker minds.
+func TestRedisIsNotBackBeforeTheKeysAreThatWereSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, client := newFake(t)
+		_, err := newStore(t, client, redislimit.Config{}).Take(t.Context(), "alice", 1, perSecond(10))
+		require.NoError(t, err)
+		alice := f.asked()[0]
+		var slow atomic.Bool
+		hooked := redis.NewClient(&redis.Options{Addr: "192.0.2.1:6379"})
+		defer hooked.Close()
+		hooked.AddHook(lag{func(key string) bool { return slow.Load() && key == alice }, 90 * time.Millisecond})
+		hooked.AddHook(f)
+		s := newStore(t, hooked, redislimit.Config{Breaker: &policy.CircuitBreakerConfig{
+			SlowRate: 0.5, SlowCall: 50 * time.Millisecond, MinCalls: 2, FailureRate: 0.5,
+		}})
+		f.set(func() { f.err = answeredError("LOADING") })
+		for range 2 {
+			_, err = s.Take(t.Context(), "bob", 1, perSecond(10))
+			require.ErrorContains(t, err, "redis: LOADING: ")
+		}
+		f.set(func() { f.err = nil })
+		back(t, s)
+		slow.Store(true)
+		waited := 0
+		for range 30_000 { // half a minute
+			began := time.Now()
+			if _, err = s.Take(t.Context(), "alice", 1, perSecond(1000)); time.Since(began) > 0 {
+				waited++
+			}
+			time.Sleep(time.Millisecond)
+		}
+		require.EqualError(t, err, "redis: not asked again yet, for: its answers are slow")
+		require.LessOrEqual(t, waited, 2, "callers of a node that is slow")
+		slow.Store(false)
+		back(t, s)
+	})
+}

@@ -51,7 +51,7 @@ func NewStore(client Client, cfg Config, opts ...Option) (*Store, error) {
 	if s.cfg.OnFailure == Local {
 		s.local = newLedger(s.cfg.Replicas)
 	}
-	s.last.Store(&absence{errTimeout, []string{probed.Name}}) // of a breaker that opens for what is slow
+	s.last.Store(&absence{notAsked(errSlow), []string{identity(probed.Name)}}) // until there is one
 	s.breaker = s.newBreaker()
 	policy.Watch(s.options.observer, s, (*Store).statuses)
 	return s, nil

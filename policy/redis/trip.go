@@ -19,6 +19,7 @@ type trip struct {
 	permit policy.Permit
 	ledger *ledger // that learns of it; nil for none
 	began  uint64  // in the order of trips and answers
+	start  time.Time
 	over   atomic.Bool
 	end    func() // called once
 }
@@ -46,7 +47,7 @@ func (s *Store) fly(calls []*call) {
 
 func (s *Store) travel(t *trip) {
 	s.trips.Add(1)
-	t.began = t.ledger.depart(t.calls)
+	t.start, t.began = time.Now(), t.ledger.depart(t.calls)
 	timer := time.AfterFunc(s.cfg.Timeout, func() { s.arrive(t, alike(len(t.calls), errTimeout)) })
 	defer timer.Stop()
 	ctx, cancel := context.WithTimeout(t.ctx, s.cfg.Timeout)
@@ -94,10 +95,16 @@ func (s *Store) arrive(t *trip, results []result) {
 		}
 		failed = append(failed, c.settle(answer{}, f))
 	}
+	if outcome == policy.Success && s.slow(t) { // which may open the breaker too
+		absent.fault = errSlow
+		for _, c := range t.calls {
+			absent.ids = append(absent.ids, c.id)
+		}
+	}
 	if f := absent.fault; f != nil {
 		slices.Sort(absent.ids)
 		absent.ids = slices.Compact(absent.ids)
-		absent.fault = &fault{says: "not asked again yet, for: " + f.says, cause: f}
+		absent.fault = notAsked(f)
 		s.last.Store(&absent)
 	}
 	t.permit.Done(t.ctx, outcome)
@@ -105,6 +112,12 @@ func (s *Store) arrive(t *trip, results []result) {
 		tell()
 	}
 	t.end()
+}
+
+// slow reports whether the breaker counts a trip as slow.
+func (s *Store) slow(t *trip) bool {
+	limit := s.cfg.Breaker.SlowCall
+	return limit > 0 && time.Since(t.start) >= limit && s.breaker.State() == policy.Closed
 }
 
 // once is a command that go-redis does not repeat by itself, whatever the client

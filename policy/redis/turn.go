@@ -21,29 +21,36 @@ type turn struct {
 // would make a late one, and soon many would come at once.
 type turns struct {
 	start time.Time
+	last  atomic.Int64 // when the last of all comes, since the start
 	keys  *policy.Keyed[string, *leftTurns]
 }
 
 func newTurns() *turns {
-	t := &turns{start: time.Now()}
-	t.keys = policy.NewKeyed(localKeys,
+	return &turns{start: time.Now(), keys: policy.NewKeyed(localKeys,
 		func(string) *leftTurns { return new(leftTurns) },
-		func(l *leftTurns) bool { return l.last.Load() <= int64(time.Since(t.start)) })
-	return t
+		func(l *leftTurns) bool { return l.left.Load() == 0 })}
 }
 
 // leave leaves a turn that has yet to come. With too many keys it is unused.
 func (t *turns) leave(key string, one turn) {
-	if l, ok := t.keys.Get(key); ok {
-		l.add(one, int64(one.at.Sub(t.start)))
+	l, ok := t.keys.Get(identity(key))
+	if !ok {
+		return
+	}
+	l.add(one)
+	at := int64(one.at.Sub(t.start))
+	for last := t.last.Load(); last < at && !t.last.CompareAndSwap(last, at); last = t.last.Load() {
 	}
 }
 
 // take is the first turn of so many units that is left, if it comes until the latest
 // moment.
 func (t *turns) take(key string, units int, latest time.Time) (turn, bool) {
-	l, ok := t.keys.Lookup(key)
-	if !ok || l.last.Load() <= int64(time.Since(t.start)) {
+	if t.last.Load() <= int64(time.Since(t.start)) {
+		return turn{}, false
+	}
+	l, ok := t.keys.Lookup(identity(key))
+	if !ok || l.left.Load() == 0 {
 		return turn{}, false
 	}
 	return l.take(units, latest)
@@ -51,33 +58,60 @@ func (t *turns) take(key string, units int, latest time.Time) (turn, bool) {
 
 // leftTurns are those of a key.
 type leftTurns struct {
-	last atomic.Int64 // when the last of them comes, since the start; set under mu
+	left atomic.Int64 // how many; set under mu
 
 	mu sync.Mutex
 	// Guarded by mu:
-	line []turn // the first one first
+	line    []turn // the first one first
+	expires bool   // a timer is set for the last one
 }
 
-func (l *leftTurns) add(one turn, at int64) {
+func (l *leftTurns) add(one turn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	i, _ := slices.BinarySearchFunc(l.line, one, func(a, b turn) int { return a.at.Compare(b.at) })
-	l.line = slices.Insert(l.line, i, one)
-	l.last.Store(max(at, l.last.Load()))
+	l.change(slices.Insert(l.line, i, one))
+	if !l.expires {
+		l.expires = true
+		time.AfterFunc(time.Until(one.at), l.expire)
+	}
+}
+
+// expire lets go what nobody has taken in time.
+func (l *leftTurns) expire() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dropPast()
+	if l.expires = len(l.line) > 0; l.expires {
+		time.AfterFunc(time.Until(l.line[len(l.line)-1].at), l.expire)
+	}
 }
 
 func (l *leftTurns) take(units int, latest time.Time) (turn, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := time.Now()
-	l.line = slices.DeleteFunc(l.line, func(t turn) bool { return !t.at.After(now) })
+	l.dropPast()
 	i := slices.IndexFunc(l.line, func(t turn) bool { return t.units >= units })
 	if i < 0 || l.line[i].at.After(latest) {
 		return turn{}, false
 	}
 	one := turn{l.line[i].at, units}
 	if l.line[i].units -= units; l.line[i].units == 0 {
-		l.line = slices.Delete(l.line, i, i+1)
+		l.change(slices.Delete(l.line, i, i+1))
 	}
 	return one, true
+}
+
+func (l *leftTurns) dropPast() {
+	now := time.Now()
+	l.change(slices.DeleteFunc(l.line, func(t turn) bool { return !t.at.After(now) }))
+}
+
+// change is called with what is left. An empty line takes no room.
+func (l *leftTurns) change(line []turn) {
+	if len(line) == 0 {
+		line = nil
+	}
+	l.line = line
+	l.left.Store(int64(len(line)))
 }
