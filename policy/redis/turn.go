@@ -39,7 +39,10 @@ func (t *turns) leave(key string, one turn) {
 	}
 	l.add(one)
 	at := int64(one.at.Sub(t.start))
-	for last := t.last.Load(); last < at && !t.last.CompareAndSwap(last, at); last = t.last.Load() {
+	for {
+		if last := t.last.Load(); last >= at || t.last.CompareAndSwap(last, at) {
+			return
+		}
 	}
 }
 

@@ -15,8 +15,8 @@ func TestTurnsThatNobodyTookTakeNoRoom(t *testing.T) {
 		left := newTurns()
 		key := strings.Repeat("tenant", 10_000)
 		began := time.Now()
-		for _, second := range []time.Duration{3, 1, 2, 100, 50} {
-			left.leave(key, turn{began.Add(second * time.Second), 1})
+		for _, after := range []time.Duration{3 * time.Second, time.Second, 100 * time.Second, 50 * time.Second} {
+			left.leave(key, turn{began.Add(after), 1})
 		}
 		one, ok := left.take(key, 1, began.Add(time.Hour))
 		require.True(t, ok)
