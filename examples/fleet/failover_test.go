@@ -62,6 +62,11 @@ func startReplica(t *testing.T, master *daemon.Daemon) (*daemon.Daemon, *redis.C
 		info, err := c.Info(t.Context(), "replication").Result()
 		return err == nil && strings.Contains(info, "master_link_status:up")
 	}, patience, 10*time.Millisecond)
+	of := clientOf(t, master.Address()) // sends nothing on until the replica has said that it is there
+	wait := of.Conn()
+	defer wait.Close()
+	require.NoError(t, wait.Set(t.Context(), "before", "all", 0).Err())
+	require.EqualValues(t, 1, wait.Wait(t.Context(), 1, patience).Val())
 	return d, c
 }
 

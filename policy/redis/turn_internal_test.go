@@ -26,7 +26,9 @@ func TestTurnsThatNobodyTookTakeNoRoom(t *testing.T) {
 		kept := func() (turns int) {
 			for id, l := range left.keys.Range {
 				require.Len(t, id, 22)
+				l.mu.Lock()
 				turns += cap(l.line)
+				l.mu.Unlock()
 			}
 			return turns
 		}
