@@ -3,6 +3,8 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -10,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/cloudsoda/go-smb2"
 	"github.com/stretchr/testify/require"
 
 	"github.com/magnetar-go/magnetar/policy"
@@ -32,6 +35,77 @@ func TestServerThatLiesAboutWhatItWrote(t *testing.T) {
 	data, err := files.Read(t.Context(), "f")
 	require.NoError(t, err)
 	require.Equal(t, "datamore", string(data))
+}
+
+// The session is a guest's before it is one that signs, or a share is to be asked for
+// encrypted in a dialect that cannot: go-smb2 has no keys for that.
+func TestServerThatLiesAboutKeys(t *testing.T) {
+	s := startSmbd(t)
+	requireNonsense := func(lie func(packet)) {
+		t.Helper()
+		_, err := relay(t, s, unseen, lie).dial(t.Context())
+		nonsense, ok := errorAs[*smb2.InvalidResponseError](err)
+		require.True(t, ok, err)
+		require.Contains(t, nonsense.Message, "nil pointer dereference")
+		require.True(t, policy.IsTransient(err))
+	}
+	answers := 0
+	requireNonsense(func(p packet) {
+		if p.command() == smbSession {
+			answers++
+			p.setGuest(byte(answers % 2))
+		}
+	})
+	s.kill()
+	s.File("smb.conf", fmt.Sprintf(configuration, s.Dir, s.Port, shareName)+"[global]\nserver max protocol = SMB2_10\n")
+	s.revive()
+	requireNonsense(func(p packet) {
+		if p.command() == smbTree {
+			p.setEncrypted()
+		}
+	})
+}
+
+// What the caller's own function breaks is not the server's, and is not repeated.
+func TestPanicOfCallerIsTheCallers(t *testing.T) {
+	for name, cause := range map[string]func(){
+		"bounds": func() { _ = make([]int, 1)[len(os.Args)+1] },
+		"nil":    func() { var none *Config; none.Try++ },
+		"a word": func() { panic("word") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := startSmbd(t)
+			l := &ledger{}
+			files := through(t, s.Server, l)
+			require.NoError(t, files.Write(t.Context(), "f", []byte("data")))
+			want := recovered(cause)
+			require.NotNil(t, want)
+			calls := 0
+			got := recovered(func() {
+				_, _ = call(t.Context(), files, func(ctx context.Context) (none struct{}, err error) {
+					return none, files.lend(ctx, func(share *smb2.Share) error {
+						calls++
+						cause()
+						return nil
+					})
+				})
+			})
+			require.Equal(t, want, got)
+			require.Equal(t, 1, calls)
+			require.Zero(t, l.now().repeated)
+			require.Equal(t, policy.Closed, files.breaker.State())
+			data, err := files.Read(t.Context(), "f")
+			require.NoError(t, err)
+			require.Equal(t, "data", string(data))
+			require.EqualValues(t, 2, files.pool.Stats().Creates, "what he was in the middle of is not lent again")
+		})
+	}
+}
+
+func recovered(f func()) (v any) {
+	defer func() { v = recover() }()
+	f()
+	return nil
 }
 
 // The share was closed between the rename and the close of what was renamed.

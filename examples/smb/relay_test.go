@@ -6,11 +6,15 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"strings"
 	"testing"
+	"unicode/utf16"
 )
 
 // Commands, of [MS-SMB2] 2.2.1, and what a SET_INFO sets, of [MS-FSCC] 2.4.
 const (
+	smbSession   = 0x01
+	smbTree      = 0x03
 	smbCreate    = 0x05
 	smbClose     = 0x06
 	smbWrite     = 0x09
@@ -34,6 +38,26 @@ func (p packet) deletes() bool {
 	return p.command() == smbCreate && binary.LittleEndian.Uint32(p[64+24:]) == accessDelete
 }
 
+// name is that of what p asks to be opened.
+func (p packet) name() string {
+	at := binary.LittleEndian.Uint16(p[64+44:])
+	return slashed(p[at:][:binary.LittleEndian.Uint16(p[64+46:])])
+}
+
+// newName is the name that p asks for instead of another.
+func (p packet) newName() string {
+	info := p[binary.LittleEndian.Uint16(p[64+8:]):]
+	return slashed(info[20:][:binary.LittleEndian.Uint32(info[16:])])
+}
+
+func slashed(wide []byte) string {
+	name := make([]uint16, len(wide)/2)
+	for i := range name {
+		name[i] = binary.LittleEndian.Uint16(wide[2*i:])
+	}
+	return strings.ReplaceAll(string(utf16.Decode(name)), `\`, "/")
+}
+
 // refuse makes an answer an error.
 func (p packet) refuse(status uint32) {
 	binary.LittleEndian.PutUint32(p[8:], status)
@@ -43,6 +67,16 @@ func (p packet) refuse(status uint32) {
 
 // setWritten has a server say how much it has written.
 func (p packet) setWritten(n uint32) { binary.LittleEndian.PutUint32(p[64+4:], n) }
+
+// setGuest has a server say whether a session is a guest's, which has no keys.
+func (p packet) setGuest(flag byte) { p[64+2] = flag }
+
+// setEncrypted has a server say that a share is to be asked for encrypted, unsigned.
+func (p packet) setEncrypted() {
+	const signed, encrypted = 0x8, 0x8000
+	binary.LittleEndian.PutUint32(p[16:], binary.LittleEndian.Uint32(p[16:])&^signed)
+	binary.LittleEndian.PutUint32(p[64+4:], encrypted)
+}
 
 // relay is between clients and smbd, and shows requests and answers on their way:
 // whoever looks may change them, and hold them up.

@@ -67,7 +67,9 @@ func (s Server) dial(ctx context.Context) (*Share, error) {
 		return nil, marked(err)
 	}
 	sh := &Share{conn: conn}
-	err = sh.within(ctx, func(ctx context.Context) error { return sh.setUp(ctx, s) })
+	err = sh.within(ctx, func(ctx context.Context) error {
+		return trusting(func() error { return sh.setUp(ctx, s) })
+	})
 	if err != nil {
 		sh.cut()
 		return nil, marked(err)
@@ -85,21 +87,23 @@ func (sh *Share) setUp(ctx context.Context, s Server) (err error) {
 	if err != nil {
 		return fmt.Errorf("share %s: %w", s.Share, err)
 	}
-	return nil
+	// Whether go-smb2 can ask at all as the server wants it, it finds out only now.
+	return look(sh.share.WithContext(ctx))
 }
 
 // Do has f use the share until ctx ends. An error that matches that of ctx says
 // that the time was up; whether the server did what it was asked is not known.
+// A panic of f is the caller's; the session is cut after it.
 func (sh *Share) Do(ctx context.Context, f func(*smb2.Share) error) error {
 	return sh.within(ctx, func(ctx context.Context) error { return f(sh.share.WithContext(ctx)) })
 }
 
-// check asks for the share's root: an echo would tell of the session alone.
-func (sh *Share) check(ctx context.Context) error {
-	return sh.Do(ctx, func(share *smb2.Share) error {
-		_, err := share.Stat("")
-		return err
-	})
+func (sh *Share) check(ctx context.Context) error { return sh.Do(ctx, look) }
+
+// look asks for the share's root: an echo would tell of the session alone.
+func look(share *smb2.Share) error {
+	_, err := share.Stat("")
+	return err
 }
 
 // close says goodbye, if the server listens. A session that is broken, or that
@@ -121,7 +125,8 @@ func (sh *Share) close() error {
 	return err
 }
 
-// within runs f, and cuts the connection when ctx ends first.
+// within runs f, and cuts the connection when ctx ends first, or f by a panic: who
+// knows what it was in the middle of.
 func (sh *Share) within(ctx context.Context, f func(context.Context) error) error {
 	if !sh.inUse.TryLock() {
 		return errInUse
@@ -132,7 +137,14 @@ func (sh *Share) within(ctx context.Context, f func(context.Context) error) erro
 	}
 	stop := context.AfterFunc(ctx, sh.cut)
 	defer stop()
-	err := trusting(ctx, f)
+	returned := false
+	defer func() {
+		if !returned {
+			sh.cut()
+		}
+	}()
+	err := f(ctx)
+	returned = true
 	switch {
 	case err == nil:
 		return nil
@@ -145,21 +157,22 @@ func (sh *Share) within(ctx context.Context, f func(context.Context) error) erro
 	return err
 }
 
-// trusting runs f. go-smb2 believes a server who says that it has written more than
-// it was sent, and panics: that is an answer that makes no sense.
-func trusting(ctx context.Context, f func(context.Context) error) (err error) {
+// trusting has go-smb2 ask for what it is known to panic with, since it believes the
+// server: who says that it has written more than it was sent, or that a session
+// without keys is one with keys. That is an answer that makes no sense.
+func trusting(ask func() error) (err error) {
 	defer func() {
 		v := recover()
 		if v == nil {
 			return
 		}
-		bounds, ok := v.(runtime.Error)
+		nonsense, ok := v.(runtime.Error)
 		if !ok {
 			panic(v)
 		}
-		err = &smb2.InvalidResponseError{Message: bounds.Error()}
+		err = &smb2.InvalidResponseError{Message: nonsense.Error()}
 	}()
-	return f(ctx)
+	return ask()
 }
 
 func (sh *Share) cut() {

@@ -86,11 +86,11 @@ func (w *wire) carry(client, server net.Conn) {
 }
 
 // steps runs test with a wire that breaks after no answer, after one, and so on:
-// four make a session, ten have a file written, and the rest read it.
+// six make a session, twelve have a file written, and the rest read it.
 func steps(t *testing.T, s *smbd, then func(client, server net.Conn), test func(*wire)) {
 	t.Helper()
 	broken := 0
-	for answers := range 14 {
+	for answers := range 16 {
 		w := newWire(t, s, answers, then)
 		test(w)
 		if w.broken.Load() {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -37,7 +36,7 @@ func (e *UnknownError) Unwrap() error { return e.Err }
 // the background, for which Write does not wait and which has 5 s. It stays there
 // if the server does not answer so long, or if this program ends before.
 func (f *Files) Write(ctx context.Context, name string, data []byte) error {
-	if err := newName("write", name); err != nil {
+	if err := writtenName("write", name); err != nil {
 		return err
 	}
 	var left []attempt
@@ -51,9 +50,9 @@ func (f *Files) Write(ctx context.Context, name string, data []byte) error {
 			if slices.ContainsFunc(left, func(a attempt) bool { return a.renaming }) {
 				return err
 			}
-			left = append(left, attempt{temp: beside(name, rand.Text())})
+			left = append(left, attempt{temp: beside(name)})
 			this := &left[len(left)-1]
-			if err := share.WriteFile(this.temp, data, 0o644); err != nil {
+			if err := trusting(func() error { return share.WriteFile(this.temp, data, 0o644) }); err != nil {
 				return err
 			}
 			this.renaming = true
@@ -107,7 +106,10 @@ func (f *Files) Append(ctx context.Context, name string, data []byte) error {
 // is what counts: a close that fails takes nothing back, and who is told of one
 // would append again.
 func appended(file io.WriteCloser, data []byte) error {
-	_, err := file.Write(data)
+	err := trusting(func() error {
+		_, err := file.Write(data)
+		return err
+	})
 	_ = file.Close()
 	return err
 }
