@@ -45,16 +45,33 @@ func (a *alone) run(f func()) {
 	<-over
 }
 
-func (a *alone) Name() string                    { return "" }
-func (a *alone) Helper()                         {}
-func (a *alone) Context() context.Context        { return a.ctx }
-func (a *alone) Cleanup(cleanup func())          { a.cleanups = append(a.cleanups, cleanup) }
-func (a *alone) Failed() bool                    { return len(a.errs) > 0 }
-func (a *alone) Logf(format string, args ...any) { a.Errorf(format, args...) } // the log of what failed
-func (a *alone) Errorf(format string, args ...any) {
-	a.errs = append(a.errs, fmt.Errorf(format, args...))
-}
+func (a *alone) Name() string                      { return "" }
+func (a *alone) Helper()                           {}
+func (a *alone) Context() context.Context          { return a.ctx }
+func (a *alone) Cleanup(cleanup func())            { a.cleanups = append(a.cleanups, cleanup) }
+func (a *alone) Failed() bool                      { return len(a.errs) > 0 }
+func (a *alone) Logf(string, ...any)               {} // a program tells what it did by itself
+func (a *alone) Errorf(format string, args ...any) { a.report(fmt.Errorf(format, args...)) }
 func (a *alone) FailNow()                          { runtime.Goexit() }
 func (a *alone) Fatalf(format string, args ...any) { a.Errorf(format, args...); a.FailNow() }
-func (a *alone) Fatal(args ...any)                 { a.Errorf("%s", fmt.Sprint(args...)); a.FailNow() }
 func (a *alone) Skip(args ...any)                  { a.Fatal(args...) }
+
+// Fatal keeps an error as it is, to be matched.
+func (a *alone) Fatal(args ...any) {
+	if err, ok := args[0].(error); ok && len(args) == 1 {
+		a.report(err)
+	} else {
+		a.report(errors.New(fmt.Sprint(args...)))
+	}
+	a.FailNow()
+}
+
+func (a *alone) report(err error) { a.errs = append(a.errs, err) }
+
+// goesOn ends a test, or a program, that was interrupted, with what did that.
+func goesOn(t testing.TB) {
+	t.Helper()
+	if err := context.Cause(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -3,8 +3,11 @@
 package daemon_test
 
 import (
+	"context"
+	"errors"
 	"net"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -34,15 +37,92 @@ func TestProgramIsToldWhatIsWrong(t *testing.T) {
 		})
 		require.EqualError(t, err, "no no-such-server here: apt-get install no-such-package")
 	}
-	var dir string
+	var dir, address string
 	err := daemon.Alone(t.Context(), func(alone testing.TB) {
 		d := daemon.New(alone, thisBinary(t))
-		dir = d.Dir
+		dir, address = d.Dir, d.Address()
 		d.Start("serve", "nowhere")
 	})
-	require.ErrorContains(t, err, "ended before it answered")
-	require.ErrorContains(t, err, "missing port in address")
+	require.EqualError(t, err, filepath.Base(os.Args[0])+" ended before it answered at "+address+"; it said:\nlisten tcp: address nowhere: missing port in address\n")
 	require.NoDirExists(t, dir)
+}
+
+// It has no use for where in the source something failed.
+func TestProgramIsToldWhatIsWrongInPlainWords(t *testing.T) {
+	closed := t.TempDir()
+	require.NoError(t, os.Chmod(closed, 0o700))
+	notToRun := filepath.Join(closed, "not-to-run")
+	require.NoError(t, os.WriteFile(notToRun, []byte("\x7fELF"), 0o700))
+	shell := daemon.Program{Name: "sh", Package: "dash"}
+	for name, c := range map[string]struct {
+		tmp  string
+		does func(testing.TB)
+		told string
+	}{
+		"no TMPDIR": {
+			"/nonexistent", func(t testing.TB) { daemon.New(t, shell) },
+			`^sh gets no directory: stat /nonexistent: no such file or directory; set TMPDIR to a directory in which one may be made$`,
+		},
+		"missing tool": {
+			closed, func(t testing.TB) { daemon.New(t, shell).Run("no-such-tool") },
+			`^no no-such-tool here: apt-get install dash$`,
+		},
+		"tool that fails": {
+			closed, func(t testing.TB) { daemon.New(t, shell).Run("sh", "-c", "echo why; exit 3") },
+			`^sh, which sh needs, failed: exit status 3\nwhy\n$`,
+		},
+		"file in no directory": {
+			closed, func(t testing.TB) { daemon.New(t, shell).File("no/file", "") },
+			`^sh gets no file: open ` + closed + `/sh-\d+/no/file: no such file or directory$`,
+		},
+		"not a program": {
+			closed, func(t testing.TB) { daemon.New(t, daemon.Program{Name: notToRun}).Start() },
+			`^not-to-run cannot be started: fork/exec ` + notToRun + `: exec format error$`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("TMPDIR", c.tmp)
+			err := daemon.Alone(t.Context(), c.does)
+			require.Error(t, err)
+			require.Regexp(t, c.told, err.Error())
+		})
+	}
+}
+
+func TestServerThatMayNotEnterItsDirectory(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root has servers run as others")
+	}
+	above := t.TempDir()
+	for dir := above; dir != filepath.Clean(os.TempDir()); dir = filepath.Dir(dir) {
+		require.NoError(t, os.Chmod(dir, 0o755))
+	}
+	closed := filepath.Join(above, "closed")
+	require.NoError(t, os.MkdirAll(filepath.Join(closed, "below"), 0o755))
+	require.NoError(t, os.Chmod(closed, 0o700))
+	t.Setenv("TMPDIR", filepath.Join(closed, "below"))
+	err := daemon.Alone(t.Context(), func(alone testing.TB) {
+		daemon.New(alone, daemon.Program{Name: "true", User: "nobody"})
+	})
+	require.Error(t, err)
+	require.Regexp(t, `^true is to run in `+closed+`/below/true-\d+ as the user nobody, who may not enter `+closed+
+		`; set TMPDIR to a directory that all may enter$`, err.Error())
+	there, err := os.ReadDir(filepath.Join(closed, "below"))
+	require.NoError(t, err)
+	require.Empty(t, there)
+	err = daemon.Alone(t.Context(), func(alone testing.TB) {
+		daemon.New(alone, daemon.Program{Name: "true", User: "no-such-user"})
+	})
+	require.EqualError(t, err, "true is to run as the user no-such-user: user: unknown user no-such-user")
+}
+
+func TestProgramThatWasInterruptedStartsNothing(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	interrupted := errors.New("interrupted")
+	cancel(interrupted)
+	err := daemon.Alone(ctx, func(alone testing.TB) { daemon.New(alone, thisBinary(t)) })
+	require.ErrorIs(t, err, interrupted)
+	require.EqualError(t, err, "interrupted")
 }
 
 func TestSignalReachesChildrenToo(t *testing.T) {

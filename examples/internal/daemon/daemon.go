@@ -52,12 +52,12 @@ type Daemon struct {
 	// have started.
 	Port int
 
-	t      testing.TB
-	binary string
-	env    []string
-	as     *syscall.Credential // nil: nobody else
-	args   []string
-	log    *os.File // what it says, on both channels
+	t       testing.TB
+	program Program
+	binary  string
+	as      *syscall.Credential // nil: nobody else
+	args    []string
+	log     *os.File // what it says, on both channels
 
 	cmd   *exec.Cmd
 	ended chan struct{} // closed when cmd is
@@ -68,28 +68,31 @@ type Daemon struct {
 // which the environment's CI tells, it fails.
 func New(t testing.TB, p Program) *Daemon {
 	t.Helper()
+	goesOn(t)
 	binary := p.Find(t)
-	d := &Daemon{t: t, binary: binary, env: p.Env, as: p.credential(t), Port: FreePort(t)}
-	dir, err := os.MkdirTemp("", filepath.Base(p.Name)+"-") //nolint:usetesting // TempDir's parents are closed to other users
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	d.Dir = dir
-	if d.as != nil {
-		require.NoError(t, os.Chown(dir, int(d.as.Uid), int(d.as.Gid)))
+	d := &Daemon{t: t, program: p, binary: binary, as: p.credential(t), Port: FreePort(t)}
+	d.makeDir()
+	var err error
+	d.log, err = os.Create(filepath.Join(d.Dir, "daemon.log"))
+	if err != nil {
+		t.Fatalf("%s gets no log: %v", d, err)
 	}
-	d.log, err = os.Create(filepath.Join(dir, "daemon.log"))
-	require.NoError(t, err)
 	t.Cleanup(d.end)
 	return d
 }
+
+// String is what the server is called in what is told of it.
+func (d *Daemon) String() string { return filepath.Base(d.program.Name) }
 
 // FreePort is a port of 127.0.0.1 that nobody listens at.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	var lc net.ListenConfig
 	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
+	if err != nil {
+		t.Fatalf("no port of 127.0.0.1 is free: %v", err)
+	}
+	_ = l.Close() // nobody has called
 	return l.Addr().(*net.TCPAddr).Port
 }
 
@@ -100,10 +103,10 @@ func (d *Daemon) Address() string { return net.JoinHostPort("127.0.0.1", strconv
 func (d *Daemon) File(name, content string) string {
 	d.t.Helper()
 	path := filepath.Join(d.Dir, name)
-	require.NoError(d.t, os.WriteFile(path, []byte(content), 0o600))
-	if d.as != nil {
-		require.NoError(d.t, os.Chown(path, int(d.as.Uid), int(d.as.Gid)))
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		d.t.Fatalf("%s gets no file: %v", d, err)
 	}
+	d.give(path)
 	return path
 }
 
@@ -112,9 +115,13 @@ func (d *Daemon) File(name, content string) string {
 func (d *Daemon) Run(name string, args ...string) {
 	d.t.Helper()
 	path, err := lookPath(name)
-	require.NoError(d.t, err)
+	if err != nil {
+		d.t.Fatal(notHere(name, d.program.Package))
+	}
 	said, err := toEnd(d.command(path, args), toolTimeout)
-	require.NoErrorf(d.t, err, "%s: %s", name, said)
+	if err != nil {
+		d.t.Fatalf("%s, which %s needs, failed: %v\n%s", name, d, err, said)
+	}
 }
 
 // toEnd runs a command of a process group of its own, and returns what it said.
@@ -149,14 +156,14 @@ func (d *Daemon) Restart() {
 // Signal sends a signal to the server, which must run.
 func (d *Daemon) Signal(s os.Signal) {
 	d.t.Helper()
-	require.NotNil(d.t, d.cmd, "%s does not run", d.binary)
+	require.NotNil(d.t, d.cmd, "%s does not run", d)
 	require.NoError(d.t, d.cmd.Process.Signal(s))
 }
 
 // SignalAll sends a signal to the server, which must run, and to its children.
 func (d *Daemon) SignalAll(s syscall.Signal) {
 	d.t.Helper()
-	require.NotNil(d.t, d.cmd, "%s does not run", d.binary)
+	require.NotNil(d.t, d.cmd, "%s does not run", d)
 	require.NoError(d.t, syscall.Kill(-d.cmd.Process.Pid, s)) // the group
 }
 
@@ -170,7 +177,7 @@ func (d *Daemon) Stop() {
 	case <-d.ended:
 		d.cmd = nil
 	case <-time.After(stopTimeout):
-		d.t.Errorf("%s did not end within %v of SIGTERM", d.binary, stopTimeout)
+		d.t.Errorf("%s did not end within %v of SIGTERM", d, stopTimeout)
 		d.Kill()
 	}
 }
@@ -198,7 +205,7 @@ func (d *Daemon) Log() string {
 func (d *Daemon) end() {
 	d.Stop()
 	if d.t.Failed() {
-		d.t.Logf("%s said:\n%s", d.binary, d.Log())
+		d.t.Logf("%s said:\n%s", d, d.Log())
 	}
 	_ = d.log.Close()
 }
@@ -207,13 +214,17 @@ func (d *Daemon) serve() {
 	d.t.Helper()
 	cmd, ended := d.command(d.binary, d.args), make(chan struct{})
 	cmd.Stdout, cmd.Stderr = d.log, d.log
-	require.NoError(d.t, cmd.Start())
+	if err := cmd.Start(); err != nil {
+		d.t.Fatalf("%s cannot be started: %v", d, err)
+	}
 	d.cmd, d.ended = cmd, ended
 	go func() {
 		defer close(ended)
 		_ = cmd.Wait() // what it ended with is in its log
 	}()
-	require.NoError(d.t, d.answers())
+	if err := d.answers(); err != nil {
+		d.t.Fatalf("%s %v; it said:\n%s", d, err, d.Log())
+	}
 }
 
 // answers waits until the server's port does.
@@ -234,9 +245,9 @@ func (d *Daemon) answers() error {
 		select {
 		case <-tick.C:
 		case <-d.ended:
-			return fmt.Errorf("%s ended before it answered", d.binary)
+			return fmt.Errorf("ended before it answered at %s", d.Address())
 		case <-ctx.Done():
-			return fmt.Errorf("%s did not answer: %w", d.binary, err)
+			return fmt.Errorf("did not answer within %v: %w", startTimeout, err)
 		}
 	}
 }
@@ -246,7 +257,7 @@ func (d *Daemon) answers() error {
 func (d *Daemon) command(binary string, args []string) *exec.Cmd {
 	cmd := exec.Command(binary, args...) //nolint:gosec,noctx // the test's own; it outlives its context, to end in a Cleanup
 	cmd.Dir = d.Dir
-	cmd.Env = append(cmd.Environ(), d.env...)
+	cmd.Env = append(cmd.Environ(), d.program.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM, Credential: d.as}
 	return cmd
 }

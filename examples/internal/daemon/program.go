@@ -40,7 +40,7 @@ func (p Program) look(t testing.TB) (binary, absent string) {
 	if p.Variable == "" {
 		binary, err := lookPath(p.Name)
 		if err != nil {
-			return "", fmt.Sprintf("no %s here: apt-get install %s", p.Name, p.Package)
+			return "", notHere(p.Name, p.Package)
 		}
 		return binary, ""
 	}
@@ -54,6 +54,8 @@ func (p Program) look(t testing.TB) (binary, absent string) {
 	}
 	return binary, ""
 }
+
+func notHere(name, in string) string { return fmt.Sprintf("no %s here: apt-get install %s", name, in) }
 
 // lookPath is [exec.LookPath] with more places; of several versions it takes the
 // last.
@@ -80,9 +82,11 @@ func (p Program) credential(t testing.TB) *syscall.Credential {
 		return nil
 	}
 	u, err := user.Lookup(p.User)
-	require.NoError(t, err)
+	if err != nil {
+		t.Fatalf("%s is to run as the user %s: %v", p.Name, p.User, err)
+	}
 	uid, err := strconv.ParseUint(u.Uid, 10, 32)
-	require.NoError(t, err)
+	require.NoError(t, err) // they are numbers on every Linux
 	gid, err := strconv.ParseUint(u.Gid, 10, 32)
 	require.NoError(t, err)
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/stretchr/testify/require"
 
 	"github.com/magnetar-go/magnetar/examples/internal/daemon"
 	"github.com/magnetar-go/magnetar/examples/internal/demo"
@@ -86,10 +85,11 @@ func (s *Server) Admin(t testing.TB, database string, statements ...string) {
 	t.Helper()
 	conn := s.Connect(t, s.Superuser, database)
 	for _, statement := range statements {
-		_, err := conn.Exec(context.WithoutCancel(t.Context()), statement)
-		require.NoError(t, err, statement)
+		if _, err := conn.Exec(context.WithoutCancel(t.Context()), statement); err != nil {
+			t.Fatalf("PostgreSQL does not do what it is set up by: %v: %s", err, statement)
+		}
 	}
-	require.NoError(t, conn.Close(context.WithoutCancel(t.Context())))
+	_ = conn.Close(context.WithoutCancel(t.Context())) // all was answered
 }
 
 // Furnish runs statements as the owner of the database, who owns what they make.
@@ -114,7 +114,13 @@ func (s *Server) Connect(t testing.TB, as *Credentials, database string) *pgx.Co
 		if err == nil {
 			return conn
 		}
-		require.True(t, demo.Sleep(ctx, 20*time.Millisecond), err)
+		if demo.Sleep(ctx, 20*time.Millisecond) {
+			continue
+		}
+		if interrupted := context.Cause(t.Context()); interrupted != nil {
+			t.Fatal(interrupted)
+		}
+		t.Fatalf("PostgreSQL lets %s not into %s: %v", as.Name, database, err)
 	}
 }
 
