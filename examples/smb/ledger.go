@@ -87,7 +87,8 @@ func (l *ledger) await(ctx context.Context, before, more tally) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("%w: %+v since %+v", context.Cause(ctx), now, before)
+			return fmt.Errorf("%w, after %d answers and %d repetitions", context.Cause(ctx),
+				now.answered-before.answered, now.repeated-before.repeated)
 		}
 	}
 }

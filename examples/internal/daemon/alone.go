@@ -11,9 +11,9 @@ import (
 )
 
 // Alone runs f as a test that belongs to no go test, so that a program may start
-// a server as its tests do. The error is all that f reports; where the server is
-// not installed it says which package has it. What f leaves to Cleanup is done
-// when Alone returns.
+// a server as its tests do. The error is all that f reports, until ctx ends, and then
+// why that did; where the server is not installed it says which package has it. What
+// f leaves to Cleanup is done when Alone returns.
 func Alone(ctx context.Context, f func(t testing.TB)) error {
 	a := &alone{ctx: ctx}
 	a.run(func() { f(a) })
@@ -50,28 +50,20 @@ func (a *alone) Helper()                           {}
 func (a *alone) Context() context.Context          { return a.ctx }
 func (a *alone) Cleanup(cleanup func())            { a.cleanups = append(a.cleanups, cleanup) }
 func (a *alone) Failed() bool                      { return len(a.errs) > 0 }
-func (a *alone) Logf(string, ...any)               {} // a program tells what it did by itself
-func (a *alone) Errorf(format string, args ...any) { a.report(fmt.Errorf(format, args...)) }
+func (a *alone) Logf(string, ...any)               {} // a program tells by itself what it does
 func (a *alone) FailNow()                          { runtime.Goexit() }
 func (a *alone) Fatalf(format string, args ...any) { a.Errorf(format, args...); a.FailNow() }
+func (a *alone) Fatal(args ...any)                 { a.Errorf("%s", fmt.Sprint(args...)); a.FailNow() }
 func (a *alone) Skip(args ...any)                  { a.Fatal(args...) }
 
-// Fatal keeps an error as it is, to be matched.
-func (a *alone) Fatal(args ...any) {
-	if err, ok := args[0].(error); ok && len(args) == 1 {
-		a.report(err)
-	} else {
-		a.report(errors.New(fmt.Sprint(args...)))
+// Errorf takes what fails after an interruption for its consequence, of which
+// nobody wants to read.
+func (a *alone) Errorf(format string, args ...any) {
+	err := fmt.Errorf(format, args...)
+	if interrupted := context.Cause(a.ctx); interrupted != nil {
+		err = interrupted
 	}
-	a.FailNow()
-}
-
-func (a *alone) report(err error) { a.errs = append(a.errs, err) }
-
-// goesOn ends a test, or a program, that was interrupted, with what did that.
-func goesOn(t testing.TB) {
-	t.Helper()
-	if err := context.Cause(t.Context()); err != nil {
-		t.Fatal(err)
+	if !errors.Is(errors.Join(a.errs...), err) {
+		a.errs = append(a.errs, err)
 	}
 }

@@ -116,13 +116,28 @@ func TestServerThatMayNotEnterItsDirectory(t *testing.T) {
 	require.EqualError(t, err, "true is to run as the user no-such-user: user: unknown user no-such-user")
 }
 
-func TestProgramThatWasInterruptedStartsNothing(t *testing.T) {
+// What fails then is the interruption's doing.
+func TestProgramThatWasInterruptedIsToldNothingElse(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	interrupted := errors.New("interrupted")
-	cancel(interrupted)
-	err := daemon.Alone(ctx, func(alone testing.TB) { daemon.New(alone, thisBinary(t)) })
+	err := daemon.Alone(ctx, func(alone testing.TB) {
+		d := daemon.New(alone, thisBinary(t))
+		cancel(interrupted)
+		d.Start("serve", d.Address())
+		alone.Errorf("a consequence")
+		daemon.New(alone, thisBinary(t))
+		t.Error("another server is started")
+	})
 	require.ErrorIs(t, err, interrupted)
 	require.EqualError(t, err, "interrupted")
+
+	ctx, cancel = context.WithCancelCause(t.Context())
+	err = daemon.Alone(ctx, func(alone testing.TB) {
+		alone.Errorf("it failed before")
+		cancel(interrupted)
+		alone.Errorf("a consequence")
+	})
+	require.EqualError(t, err, "it failed before\ninterrupted")
 }
 
 func TestSignalReachesChildrenToo(t *testing.T) {

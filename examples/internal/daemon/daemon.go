@@ -68,7 +68,9 @@ type Daemon struct {
 // which the environment's CI tells, it fails.
 func New(t testing.TB, p Program) *Daemon {
 	t.Helper()
-	goesOn(t)
+	if interrupted := context.Cause(t.Context()); interrupted != nil {
+		t.Fatal(interrupted)
+	}
 	binary := p.Find(t)
 	d := &Daemon{t: t, program: p, binary: binary, as: p.credential(t), Port: FreePort(t)}
 	d.makeDir()

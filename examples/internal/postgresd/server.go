@@ -114,13 +114,9 @@ func (s *Server) Connect(t testing.TB, as *Credentials, database string) *pgx.Co
 		if err == nil {
 			return conn
 		}
-		if demo.Sleep(ctx, 20*time.Millisecond) {
-			continue
+		if !demo.Sleep(ctx, 20*time.Millisecond) {
+			t.Fatalf("PostgreSQL does not let %s into the database %s: %v", as.Name, database, err)
 		}
-		if interrupted := context.Cause(t.Context()); interrupted != nil {
-			t.Fatal(interrupted)
-		}
-		t.Fatalf("PostgreSQL lets %s not into %s: %v", as.Name, database, err)
 	}
 }
 
