@@ -140,9 +140,10 @@ func (f *Files) sweep(ctx context.Context, left []attempt) {
 }
 
 // worthWaiting is the rule of a patient caller: but for what is permanent all is
-// tried again, even what the breaker or the pool has refused.
+// tried again, even what the breaker or the pool has refused. Too many appends would
+// only be more.
 func worthWaiting(err error) bool {
-	return !policy.IsPermanent(err) && !errors.Is(err, policy.ErrClosed)
+	return !policy.IsPermanent(err) && !errors.Is(err, policy.ErrClosed) && !errors.Is(err, policy.ErrSaturated)
 }
 
 // call is one call, of as many tries as it takes.
@@ -155,6 +156,11 @@ func (f *Files) lend(ctx context.Context, use func(*smb2.Share) error) error {
 	return f.pool.Do(ctx, func(ctx context.Context, sh *Share) error {
 		return f.timeout.Do(ctx, func(ctx context.Context) error { return marked(sh.Do(ctx, use)) })
 	})
+}
+
+// lendInTurn lends one at a time. Between tries it is another's turn.
+func (f *Files) lendInTurn(ctx context.Context, use func(*smb2.Share) error) error {
+	return f.appends.Do(ctx, func(ctx context.Context) error { return f.lend(ctx, use) })
 }
 
 // Read returns what is in a file.
@@ -183,8 +189,8 @@ func (f *Files) Read(ctx context.Context, name string) ([]byte, error) {
 }
 
 // readSize reads as much as the file had when it was opened. One that was cut
-// short since is an error, not a shorter file. The size is the server's word, for
-// which no memory is taken unseen.
+// short since is an error, not a shorter file. The size is the server's word, who is
+// not believed that it is longer than most.
 func readSize(file *smb2.File, size, most int64) ([]byte, error) {
 	if size < 0 || size > most {
 		return nil, fmt.Errorf("%s: %d bytes, of at most %d: %w", file.Name(), size, most, ErrTooLong)

@@ -168,6 +168,51 @@ func TestAppendsOfManyAreAllThere(t *testing.T) {
 	require.Equal(t, strings.Repeat("line\n", writers*each), string(data))
 }
 
+// The first part is there when the second is refused, as if the file were not open.
+func TestAppendThatIsHalfThereIsNotRepeated(t *testing.T) {
+	s := startSmbd(t)
+	var written atomic.Int64
+	files := through(t, relay(t, s, unseen, func(p packet) {
+		if p.command() == smbWrite && written.Add(1) == 2 {
+			p.refuse(statusSharingViolation)
+		}
+	}))
+	require.NoError(t, os.WriteFile(s.local("f"), nil, 0o600))
+	require.Error(t, files.Append(t.Context(), "f", make([]byte, 2<<20)))
+	require.EqualValues(t, 2, written.Load())
+}
+
+// Somebody else has a file open, so that it is tried again and again.
+func TestAppendThatWaitsHoldsUpNoOther(t *testing.T) {
+	s := startSmbd(t)
+	l := &ledger{}
+	var held, asked atomic.Bool
+	held.Store(true)
+	files := through(t, relay(t, s, func(p packet) {
+		if p.command() == smbCreate {
+			asked.Store(p.name() == "held")
+		}
+	}, func(p packet) {
+		if p.command() == smbCreate && held.Load() && asked.Load() {
+			p.refuse(statusSharingViolation)
+		}
+	}), l)
+	for _, name := range []string{"held", "free"} {
+		require.NoError(t, os.WriteFile(s.local(name), nil, 0o600))
+	}
+	waits := make(chan error, 1)
+	go func() { waits <- files.Append(t.Context(), "held", []byte("held")) }()
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	defer cancel()
+	require.NoError(t, l.await(ctx, tally{}, tally{repeated: 2}))
+	for range 20 {
+		require.NoError(t, files.Append(ctx, "free", []byte("line")))
+	}
+	require.Empty(t, waits)
+	held.Store(false)
+	require.NoError(t, returns(t, func() error { return <-waits }))
+}
+
 func TestDirectoryIsNoFile(t *testing.T) {
 	s, files := open(t)
 	require.NoError(t, os.Mkdir(s.local("dir"), 0o700))

@@ -34,8 +34,21 @@ func fileName(op, name string) error {
 		return badName(op, name, "not a path as io/fs has them")
 	case slashed == ".":
 		return badName(op, name, "the share's root is no file")
+	case cutOff(slashed):
+		return badName(op, brief(name), "ends with a dot or a space")
 	}
 	return nil
+}
+
+// cutOff reports whether a part of a valid path ends with what Windows takes off:
+// there it is the name of another file.
+func cutOff(slashed string) bool {
+	for part := range strings.SplitSeq(slashed, "/") {
+		if strings.HasSuffix(part, ".") || strings.HasSuffix(part, " ") {
+			return true
+		}
+	}
+	return false
 }
 
 // newName is [fileName] for a file that gets this name: those that begin like what

@@ -25,7 +25,7 @@ func TestBadNamesAskNobody(t *testing.T) {
 	cancel() // whoever asks for more than the name is told so
 	for _, name := range []string{
 		"", ".", "/", "/f", `\f`, "..", "../f", "dir/../f", `dir\..\f`, "dir//f", "dir/", "./f",
-		"f\x00g", "f\xff", strings.Repeat("f", longestName+1),
+		"f\x00g", "f\xff", "f.", "f ", "dir./f", `dir \f`, strings.Repeat("f", longestName+1),
 	} {
 		_, read := files.Read(ctx, name)
 		for _, err := range []error{

@@ -53,3 +53,12 @@ func TestErrorsAreTransientByTheirTypes(t *testing.T) {
 	require.NoError(t, marked(nil))
 	require.False(t, serversFault(nil))
 }
+
+func TestPatientCallerWaitsForWhatMayPass(t *testing.T) {
+	for _, err := range []error{policy.ErrCircuitOpen, policy.ErrPoolExhausted, policy.Transient(errBroken), context.DeadlineExceeded} {
+		require.True(t, worthWaiting(err), err)
+	}
+	for _, err := range []error{policy.ErrClosed, policy.ErrSaturated, policy.Permanent(os.ErrNotExist)} {
+		require.False(t, worthWaiting(fmt.Errorf("append: %w", err)), err)
+	}
+}

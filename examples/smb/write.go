@@ -78,27 +78,25 @@ func (f *Files) Write(ctx context.Context, name string, data []byte) error {
 // without an answer the error is an [*UnknownError]. What is longer than 1 MiB is
 // sent in parts, the first of which may be there after any error.
 //
-// SMB has a client find the end of a file and write there. So appends come one
-// after the other, and when 1000 wait the next is a [policy.ErrSaturated]; but
-// those of another program, and one of unknown fate that a slow server still has
-// in hand, may be written over each other.
+// SMB has a client find the end of a file and write there. So tries to append come
+// one after the other, for all files, and when 1000 wait the next call fails with
+// [policy.ErrSaturated]; but those of another program, and one of unknown fate that a
+// slow server still has in hand, may be written over each other.
 func (f *Files) Append(ctx context.Context, name string, data []byte) error {
 	if err := fileName("append", name); err != nil {
 		return err
 	}
-	return f.appends.Do(ctx, func(ctx context.Context) error {
-		return f.once(ctx, "append", name, func(share *smb2.Share, sent func()) error {
-			file, err := share.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0o644)
-			if err != nil {
-				return err
-			}
-			// OpenFile has looked for the end, but does not tell whether it was found.
-			if _, err := file.Seek(0, io.SeekEnd); err != nil {
-				return errors.Join(err, file.Close())
-			}
-			sent()
-			return appended(file, data)
-		})
+	return f.once(ctx, "append", name, f.lendInTurn, func(share *smb2.Share, sent func()) error {
+		file, err := share.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0o644)
+		if err != nil {
+			return err
+		}
+		// OpenFile has looked for the end, but does not tell whether it was found.
+		if _, err := file.Seek(0, io.SeekEnd); err != nil {
+			return errors.Join(err, file.Close())
+		}
+		sent()
+		return appended(file, data)
 	})
 }
 
@@ -122,25 +120,30 @@ func (f *Files) Rename(ctx context.Context, from, to string) error {
 	if err := errors.Join(fileName("rename", from), newName("rename", to)); err != nil {
 		return err
 	}
-	return f.once(ctx, "rename", from, func(share *smb2.Share, sent func()) error {
+	return f.once(ctx, "rename", from, f.lend, func(share *smb2.Share, sent func()) error {
 		if _, err := share.Stat(from); err != nil { // finds out about a session that is gone, too
 			return err
 		}
-		sent()
-		return share.Rename(from, to)
+		err := share.Rename(from, to)
+		if !answered(err, unopened) {
+			sent()
+		}
+		return err
 	})
 }
 
-// once tries what may not be repeated after it called sent, but for a file that
-// could not be opened.
-func (f *Files) once(ctx context.Context, op, name string, try func(share *smb2.Share, sent func()) error) error {
+// once tries, with a share that it is lent, what may not be repeated once it has
+// called sent.
+func (f *Files) once(ctx context.Context, op, name string,
+	lend func(context.Context, func(*smb2.Share) error) error, try func(share *smb2.Share, sent func()) error,
+) error {
 	_, err := call(ctx, f, func(ctx context.Context) (none struct{}, err error) {
 		sent := false
-		err = f.lend(ctx, func(share *smb2.Share) error {
+		err = lend(ctx, func(share *smb2.Share) error {
 			return try(share, func() { sent = true })
 		})
 		switch {
-		case !sent, answered(err, unopened):
+		case !sent:
 		case err != nil && !told(err):
 			err = policy.Permanent(&UnknownError{op, name, err})
 		default:

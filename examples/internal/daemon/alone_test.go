@@ -49,10 +49,9 @@ func TestProgramIsToldWhatIsWrong(t *testing.T) {
 
 // It has no use for where in the source something failed.
 func TestProgramIsToldWhatIsWrongInPlainWords(t *testing.T) {
-	closed := t.TempDir()
-	require.NoError(t, os.Chmod(closed, 0o700))
-	notToRun := filepath.Join(closed, "not-to-run")
-	require.NoError(t, os.WriteFile(notToRun, []byte("\x7fELF"), 0o700))
+	dir := t.TempDir()
+	notToRun := filepath.Join(dir, "not-to-run")
+	require.NoError(t, os.WriteFile(notToRun, []byte("\x7fELF"), 0o700)) //nolint:gosec // it looks like a program
 	shell := daemon.Program{Name: "sh", Package: "dash"}
 	for name, c := range map[string]struct {
 		tmp  string
@@ -64,19 +63,19 @@ func TestProgramIsToldWhatIsWrongInPlainWords(t *testing.T) {
 			`^sh gets no directory: stat /nonexistent: no such file or directory; set TMPDIR to a directory in which one may be made$`,
 		},
 		"missing tool": {
-			closed, func(t testing.TB) { daemon.New(t, shell).Run("no-such-tool") },
+			dir, func(t testing.TB) { daemon.New(t, shell).Run("no-such-tool") },
 			`^no no-such-tool here: apt-get install dash$`,
 		},
 		"tool that fails": {
-			closed, func(t testing.TB) { daemon.New(t, shell).Run("sh", "-c", "echo why; exit 3") },
+			dir, func(t testing.TB) { daemon.New(t, shell).Run("sh", "-c", "echo why; exit 3") },
 			`^sh, which sh needs, failed: exit status 3\nwhy\n$`,
 		},
 		"file in no directory": {
-			closed, func(t testing.TB) { daemon.New(t, shell).File("no/file", "") },
-			`^sh gets no file: open ` + closed + `/sh-\d+/no/file: no such file or directory$`,
+			dir, func(t testing.TB) { daemon.New(t, shell).File("no/file", "") },
+			`^sh gets no file: open ` + dir + `/sh-\d+/no/file: no such file or directory$`,
 		},
 		"not a program": {
-			closed, func(t testing.TB) { daemon.New(t, daemon.Program{Name: notToRun}).Start() },
+			dir, func(t testing.TB) { daemon.New(t, daemon.Program{Name: notToRun}).Start() },
 			`^not-to-run cannot be started: fork/exec ` + notToRun + `: exec format error$`,
 		},
 	} {
@@ -95,11 +94,11 @@ func TestServerThatMayNotEnterItsDirectory(t *testing.T) {
 	}
 	above := t.TempDir()
 	for dir := above; dir != filepath.Clean(os.TempDir()); dir = filepath.Dir(dir) {
-		require.NoError(t, os.Chmod(dir, 0o755))
+		require.NoError(t, os.Chmod(dir, 0o755)) //nolint:gosec // which is the point
 	}
 	closed := filepath.Join(above, "closed")
-	require.NoError(t, os.MkdirAll(filepath.Join(closed, "below"), 0o755))
-	require.NoError(t, os.Chmod(closed, 0o700))
+	require.NoError(t, os.MkdirAll(filepath.Join(closed, "below"), 0o700))
+	require.NoError(t, os.Chmod(filepath.Join(closed, "below"), 0o755)) //nolint:gosec // this one is open
 	t.Setenv("TMPDIR", filepath.Join(closed, "below"))
 	err := daemon.Alone(t.Context(), func(alone testing.TB) {
 		daemon.New(alone, daemon.Program{Name: "true", User: "nobody"})

@@ -15,7 +15,7 @@ import (
 // to get there.
 func (d *Daemon) makeDir() {
 	d.t.Helper()
-	dir, err := os.MkdirTemp("", d.String()+"-") //nolint:usetesting // TempDir's parents are closed to other users
+	dir, err := os.MkdirTemp("", d.String()+"-")
 	if err != nil {
 		d.t.Fatalf("%s gets no directory: %v; set TMPDIR to a directory in which one may be made", d, err)
 	}
