@@ -123,13 +123,13 @@ func (c charge) level(backlog int64, taken bool) policy.StoreLevel {
 	case c.never:
 		l.RetryAfter = -1
 	case !l.Admitted:
-		l.RetryAfter = micros(backlog + c.need - c.most)
+		l.RetryAfter = micros(backlog + c.owed + c.need - c.most)
 	}
 	if taken {
 		backlog = c.after(backlog)
 	}
 	l.Remaining = int(max(0, c.full-backlog) / c.unit)
-	l.Reset = micros(backlog)
+	l.Reset = micros(backlog + c.owed)
 	return l
 }
 

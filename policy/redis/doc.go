@@ -36,7 +36,8 @@
 // bucket takes to fill; for a Limiter, for longer than its queue was when it was
 // stored. If it leaps ahead, what was used is forgiven. A value that is no number, or
 // a queue of over a year, counts as a bucket that was just emptied. A bucket that takes
-// more than 142 years to fill holds as much as comes back in that time.
+// more than 142 years to fill holds as much as comes back in that time, and so does its
+// share in a process, which takes as many times longer as there are.
 //
 // Redis replicates later than it answers: a replica that is promoted may not know
 // what was taken last, and that is admitted once more.
@@ -80,7 +81,7 @@
 // Redis takes no more than the bucket holds, and for a Limiter, than its callers may
 // wait for. The rest is told when there is room: until then nobody passes. Of a quota
 // that is another bucket at most, what is more is forgiven. One call tells at a time; if
-// it has no answer in time, Redis may have learnt of it, and learns of it again. It may
+// it has no answer in time, Redis may have learnt of it, and learns of it once more. It may
 // likewise have counted calls that it did not answer in time, and that were counted
 // here. That errs on the safe side.
 //

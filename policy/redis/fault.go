@@ -22,6 +22,7 @@ type fault struct {
 	// single key.
 	verdict policy.Outcome
 	late    bool // there was no time left
+	undone  bool // Redis has surely not done what it was asked
 }
 
 func (f *fault) Error() string { return "redis: " + f.says }
@@ -72,17 +73,20 @@ func faultOf(err error) *fault {
 		return f
 	}
 	f := &fault{says: "no connection", cause: plain(err), verdict: policy.Failure}
+	dial, isOp := errors.AsType[*net.OpError](err)
+	f.undone = isOp && dial.Op == "dial"
 	answered, isAnswer := errors.AsType[redis.Error](err)
 	timeout, isNet := errors.AsType[net.Error](err)
 	switch {
 	case isAnswer:
 		f.says, f.verdict = saysOf(answered)
+		f.undone = true
 	case errors.Is(err, context.DeadlineExceeded), isNet && timeout.Timeout():
 		f.says, f.late = errTimeout.says, true
 	case errors.Is(err, redis.ErrPoolTimeout), errors.Is(err, redis.ErrPoolExhausted):
-		f.says = "none of the client's connections is free"
+		f.says, f.undone = "none of the client's connections is free", true
 	case errors.Is(err, redis.ErrClosed):
-		f.says = "the client is closed"
+		f.says, f.undone = "the client is closed", true
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		f.says = "the connection broke"
 	}

@@ -36,11 +36,12 @@ func newLedger(parts int) *ledger {
 	return l
 }
 
-// take takes this process's share of what a call has asked for in vain.
-func (l *ledger) take(c *call) answer {
+// take takes this process's share of what was asked for in vain, by a call if that was
+// sent.
+func (l *ledger) take(id string, charges []charge, c *call) answer {
 	now := l.now()
-	t, _ := l.find(c.id, now)
-	return t.take(now, c, l.shares(c.charges))
+	t, _ := l.find(id, now)
+	return t.take(now, l.shares(charges), c)
 }
 
 // depart makes calls tell Redis what it has yet to learn of, just before they go. It is
@@ -74,12 +75,12 @@ func (l *ledger) note(c *call, a answer, began uint64) {
 
 // lost lets others tell what a call has told, for it has no answer. Redis may have
 // learnt of it all the same: then it learns of it twice.
-func (l *ledger) lost(c *call) {
+func (l *ledger) lost(c *call, why *fault) {
 	if l == nil {
 		return
 	}
 	if t, ok := l.keys.Lookup(c.id); ok {
-		t.lost(c)
+		t.lost(c, why)
 	}
 }
 

@@ -53,7 +53,7 @@ func (a admission) ask(c charge) error {
 	case err == nil:
 		wait := got.charges[0].wait(got.backlogs[0])
 		if !got.taken {
-			return a.refuse(wait)
+			return a.refuse(wait + micros(got.charges[0].owed))
 		}
 		return a.await(time.Now().Add(wait))
 	case a.ctx.Err() != nil:

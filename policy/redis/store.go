@@ -99,19 +99,30 @@ func (s *Store) ask(ctx context.Context, key string, charges []charge) (answer, 
 		return answer{}, context.Cause(ctx)
 	}
 	s.calls.Add(1)
-	c := newCall(ctx, identity(key), charges)
-	a, err := s.askRedis(c)
-	switch {
-	case err == nil:
+	id, opened := identity(key), s.breaker.Changed() // or closed
+	var (
+		a   answer
+		c   *call // that was sent, or may have been
+		err error
+	)
+	if s.breaker.State() == policy.Closed {
+		c = newCall(ctx, id, charges)
+		a, err = s.await(c, opened)
+	} else {
+		s.probe(ctx)
+		err = s.lastFault()
+	}
+	if err == nil {
 		return a, nil
-	case errors.Is(ctx.Err(), context.Canceled):
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
 		return answer{}, context.Cause(ctx)
 	}
 	s.without.Add(1)
 	switch s.cfg.OnFailure {
 	case Local:
 		s.options.tell(ctx, policy.Decision{Action: policy.ActionBypass, Reason: policy.ReasonStore, Key: key, Err: err})
-		return s.local.take(c), nil
+		return s.local.take(id, charges, c), nil
 	case Closed:
 		return answer{}, &policy.Error{Reason: policy.ReasonStore, Policy: policy.PolicyRateLimit, Key: key, Err: err}
 	default:
@@ -119,14 +130,9 @@ func (s *Store) ask(ctx context.Context, key string, charges []charge) (answer, 
 	}
 }
 
-// askRedis lets a call go, and waits for its end, or until it is known that there will
-// be none in time.
-func (s *Store) askRedis(c *call) (answer, error) {
-	opened := s.breaker.Changed() // or closed
-	if s.breaker.State() != policy.Closed {
-		s.probe(c.ctx)
-		return answer{}, s.lastFault()
-	}
+// await lets a call go, and waits for its end, or until it is known that there will be
+// none in time.
+func (s *Store) await(c *call, opened <-chan struct{}) (answer, error) {
 	s.line.add(c)
 	patience, late := s.patience(c.ctx)
 	timer := time.NewTimer(patience)

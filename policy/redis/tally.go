@@ -24,6 +24,7 @@ type used struct {
 	name   string
 	base   int64  // as Redis has told
 	told   int64  // with what it is being told, if it is
+	doubt  bool   // of what was told last nobody knows whether Redis has learnt
 	tat    int64  // with all that was taken here
 	teller *call  // which tells Redis; nil for none
 	seen   uint64 // when Redis has last told of it
@@ -32,8 +33,8 @@ type used struct {
 // owed is what is used now since it was no more than that.
 func (u *used) owed(now, since int64) int64 { return max(0, u.tat-now) - max(0, since-now) }
 
-// take takes shares of the charges of a call.
-func (t *tally) take(now int64, c *call, shares []charge) answer {
+// take takes shares, also of what a call has asked for in vain; nil for none.
+func (t *tally) take(now int64, shares []charge, c *call) answer {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	a := answer{charges: shares, backlogs: make([]int64, len(shares))}
@@ -46,7 +47,9 @@ func (t *tally) take(now int64, c *call, shares []charge) answer {
 	for i, share := range shares {
 		t.used(share.name).tat = now + min(share.after(a.backlogs[i]), longest)
 	}
-	c.alone.Store(true)
+	if c != nil {
+		c.alone.Store(true)
+	}
 	t.changed()
 	return a
 }
@@ -69,15 +72,26 @@ func (t *tally) tell(now int64, c *call, parts int64) {
 	}
 }
 
-// lost makes what a call was to tell untold.
-func (t *tally) lost(c *call) {
+// lost makes what a call was to tell untold, unless nobody knows for the second time
+// whether Redis has learnt of it: then once is enough.
+func (t *tally) lost(c *call, why *fault) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i := range t.limits {
-		if u := &t.limits[i]; u.teller == c {
-			u.teller = nil
+		u := &t.limits[i]
+		if u.teller != c {
+			continue
+		}
+		u.teller = nil
+		switch {
+		case why.undone:
+		case u.doubt:
+			u.base, u.doubt = max(u.base, u.told), false
+		default:
+			u.doubt = true
 		}
 	}
+	t.changed()
 }
 
 // note takes over how the limits stand, and keeps what Redis knows nothing of. Of
@@ -93,13 +107,13 @@ func (t *tally) note(now int64, c *call, a answer, shares []charge, parts int64,
 			backlog = asked.after(backlog)
 		}
 		if !asked.queues() { // not for a share either
-			backlog, rest = min(backlog, share.full), min(rest, share.full)
+			backlog, rest = min(backlog, share.full), min(rest, share.full, asked.full) // a bucket, of all processes
 		}
 		owed, told := u.owed(now, u.base), int64(0)
 		switch u.teller {
 		case nil:
 		case c:
-			owed, u.teller = u.owed(now, u.told)+rest, nil
+			owed, u.teller, u.doubt = u.owed(now, u.told)+rest, nil, false
 		default:
 			told = owed - u.owed(now, u.told)
 		}

@@ -128,36 +128,56 @@ func (c *clientThatFails) Pipeline() redis.Pipeliner {
 }
 
 // An answer that comes too late leaves it open whether Redis has learnt of a debt: it
-// learns of it again, and a line is never longer for that than it may be.
-func TestDebtThatWasToldInVainMayBeToldTwice(t *testing.T) {
+// learns of it again, but not again and again.
+func TestDebtThatWasToldInVainIsToldTwiceAtMost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, client := newFake(t)
-		s := newStore(t, client, redislimit.Config{OnFailure: redislimit.Local, Replicas: 1})
-		l := newLimiter(t, s, policy.RateLimiterConfig{Limit: 10, Per: time.Hour, MaxWait: time.Hour})
+		s := newStore(t, client, redislimit.Config{OnFailure: redislimit.Local, Replicas: 4})
+		other := newStore(t, client, redislimit.Config{})
+		daily := []policy.StoreLimit{{Name: "daily", Burst: 1000, Interval: 24 * time.Hour / 1000}}
 		f.set(func() { f.err = answeredError("LOADING") })
-		for range 6 {
-			require.Zero(t, weighing(t, l, 1))
-		}
+		taking(t, s, 50, daily, true)
 		f.set(func() { f.err = nil })
-		for range 5 {
+		var left []int
+		for range 20 {
 			back(t, s)
 			f.set(func() { f.delay = 150 * time.Millisecond })
-			hurry, cancel := context.WithTimeout(t.Context(), time.Second)
-			_, _ = l.Admit(hurry)
-			cancel()
+			taking(t, s, 0, daily, true)
 			time.Sleep(time.Second)
 			f.set(func() { f.delay = 0 })
+			left = append(left, taking(t, other, 0, daily, true).Remaining)
 		}
-		line := f.backlog(`"payments"`)
-		require.Greater(t, line, time.Hour+30*time.Minute)
-		require.LessOrEqual(t, line, 2*time.Hour)
+		require.Equal(t, []int{950, 900}, left[:2])
+		require.Equal(t, 900, left[19])
+	})
+}
+
+// What of a debt has no room in a line is told later: the line is no longer for it than
+// its callers may wait, and who would have to wait longer is told how long.
+func TestDebtMakesALineNoLongerThanItMayBe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, client := newFake(t)
+		hourly := policy.RateLimiterConfig{Limit: 10, Per: time.Hour, MaxWait: time.Hour}
+		require.Zero(t, weighing(t, newLimiter(t, newStore(t, client, redislimit.Config{}), hourly), 10))
+		s := newStore(t, client, redislimit.Config{OnFailure: redislimit.Local, Replicas: 1})
+		l := newLimiter(t, s, hourly)
+		f.set(func() { f.err = answeredError("LOADING") })
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for range 20 { // ten at once, and ten who wait
+			wg.Go(func() { _, _ = l.Admit(ctx) })
+		}
+		synctest.Wait()
+		f.set(func() { f.err = nil })
+		began := time.Now()
 		back(t, s)
-		without := s.Stats().Without
 		_, err := l.Admit(t.Context())
 		refusal, ok := errors.AsType[*policy.Error](err)
 		require.True(t, ok)
 		require.Equal(t, policy.ReasonRateLimit, refusal.Reason)
-		require.Equal(t, time.Hour+6*time.Minute, refusal.RetryAfter)
-		require.Equal(t, without, s.Stats().Without)
+		require.Equal(t, 2*time.Hour, f.backlog(`"payments"`))
+		require.InDelta(t, (2*time.Hour + 6*time.Minute).Seconds(), (refusal.RetryAfter + time.Since(began)).Seconds(), 1)
+		cancel()
+		wg.Wait()
 	})
 }

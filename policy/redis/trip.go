@@ -87,8 +87,8 @@ func (s *Store) arrive(t *trip, results []result) {
 			c.settle(r.answer, nil)()
 			continue
 		}
-		t.ledger.lost(c)
 		f := faultOf(r.err)
+		t.ledger.lost(c, f)
 		if f.verdict == policy.Failure {
 			outcome, absent.fault = policy.Failure, f
 			absent.ids = append(absent.ids, c.id)

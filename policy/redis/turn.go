@@ -94,12 +94,16 @@ func (l *leftTurns) take(units int, latest time.Time) (turn, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.dropPast()
-	i := slices.IndexFunc(l.line, func(t turn) bool { return t.units >= units })
+	i := slices.IndexFunc(l.line, func(t turn) bool { return t.units >= units || t.at.After(latest) })
 	if i < 0 || l.line[i].at.After(latest) {
 		return turn{}, false
 	}
 	one := turn{l.line[i].at, units}
-	if l.line[i].units -= units; l.line[i].units == 0 {
+	switch l.line[i].units -= units; {
+	case l.line[i].units > 0:
+	case i == 0:
+		l.change(l.line[1:])
+	default:
 		l.change(slices.Delete(l.line, i, i+1))
 	}
 	return one, true
@@ -107,7 +111,11 @@ func (l *leftTurns) take(units int, latest time.Time) (turn, bool) {
 
 func (l *leftTurns) dropPast() {
 	now := time.Now()
-	l.change(slices.DeleteFunc(l.line, func(t turn) bool { return !t.at.After(now) }))
+	past := 0
+	for past < len(l.line) && !l.line[past].at.After(now) {
+		past++
+	}
+	l.change(l.line[past:])
 }
 
 // change is called with what is left. An empty line takes no room.
