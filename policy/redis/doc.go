@@ -24,8 +24,9 @@
 // it each limit has a field with the instant at which it is unused again, see
 // [policy.StoreLimit]; that of a Limiter also with the time until then, as it was
 // when that was stored. The field of a quota is its name, and that of a Limiter its
-// name in double quotes, which no quota has: they may be called the same. The hash is gone a few milliseconds after the last of those
-// instants. One script ([Script]) does a check and its charge in one step, by the
+// name in double quotes, which no quota has: they may be called the same. The hash is
+// gone a few milliseconds after the last of those instants. One script ([Script]) does
+// a check and its charge in one step, by the
 // clock of the Redis server alone. All it touches is that one key, so that a
 // cluster serves as well as a single server. It needs Redis 5, or what speaks its
 // language: EVALSHA, TIME, HMGET, HSET, PTTL, PEXPIRE.

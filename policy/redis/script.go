@@ -103,8 +103,8 @@ func arguments(charges []charge) []any {
 }
 
 // parse reads what the script has answered to charges, which are the answer's from
-// then on. What it cannot have answered is an
-// error, so that nothing is admitted by mistake.
+// then on. What it cannot have answered is an error, so that nothing is admitted by
+// mistake.
 func parse(reply any, charges []charge) (answer, error) {
 	values, ok := reply.([]any)
 	if !ok || len(values) != 1+len(charges) {
