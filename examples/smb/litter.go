@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/cloudsoda/go-smb2"
+
+	"github.com/magnetar-go/magnetar/policy"
 )
 
 // sweepTime is for how long it is tried to remove what calls have left behind.
@@ -25,25 +27,43 @@ type litter struct {
 	remove func(context.Context, []attempt)
 	life   context.Context // of remove
 	cut    context.CancelFunc
+	quiet  chan struct{} // closed once closed and nobody writes
 
 	mu sync.Mutex
 	// Guarded by mu:
-	left   []attempt
-	over   chan struct{} // closed when the goroutine ends; nil when there is none
-	closed bool
+	left    []attempt
+	over    chan struct{} // closed when the goroutine ends; nil when there is none
+	writing int           // calls that may leave something
+	closed  bool
 }
 
 func newLitter(remove func(context.Context, []attempt)) *litter {
-	l := &litter{remove: remove}
+	l := &litter{remove: remove, quiet: make(chan struct{})}
 	l.life, l.cut = context.WithCancel(context.Background())
 	return l
 }
 
-// add has files removed, and waits for nothing.
-func (l *litter) add(files []attempt) {
+// begin lets a call write, which ends with end; it reports whether it may, which it
+// may not once close was called.
+func (l *litter) begin() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed || len(files) == 0 {
+	if l.closed {
+		return false
+	}
+	l.writing++
+	return true
+}
+
+// end has removed what a call leaves behind, and waits for nothing.
+func (l *litter) end(files []attempt) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.writing--
+	if l.closed && l.writing == 0 {
+		defer close(l.quiet)
+	}
+	if len(files) == 0 || l.life.Err() != nil {
 		return
 	}
 	l.left = append(l.left, files...)
@@ -74,15 +94,25 @@ func (l *litter) take() []attempt {
 	return files
 }
 
-// close takes no more, and waits until what there is was tried, which is cut when
-// ctx ends.
+// close lets nobody begin, and waits until who writes has ended and what there is was
+// tried, which is cut when ctx ends.
 func (l *litter) close(ctx context.Context) {
 	l.mu.Lock()
+	if !l.closed && l.writing == 0 {
+		close(l.quiet)
+	}
 	l.closed = true
-	over := l.over
 	l.mu.Unlock()
 	stop := context.AfterFunc(ctx, l.cut)
 	defer stop()
+	select {
+	case <-l.quiet:
+	case <-ctx.Done():
+		l.cut()
+	}
+	l.mu.Lock()
+	over := l.over
+	l.mu.Unlock()
 	if over != nil {
 		<-over
 	}
@@ -90,14 +120,22 @@ func (l *litter) close(ctx context.Context) {
 }
 
 // forget removes what attempts have left behind, and returns those of which that
-// is not known to be gone, with what was in the way.
+// is not known to be gone, with what was in the way: first what may pass, since that
+// is what decides whether it is tried again.
 func forget(share *smb2.Share, attempts []attempt) (left []attempt, err error) {
+	var stays error
 	for _, a := range attempts {
-		if e := a.forget(share); e != nil {
-			left, err = append(left, a), errors.Join(err, e)
+		switch e := marked(a.forget(share)); {
+		case e == nil:
+			continue
+		case policy.IsPermanent(e):
+			stays = errors.Join(stays, e)
+		default:
+			err = errors.Join(err, e)
 		}
+		left = append(left, a)
 	}
-	return left, err
+	return left, errors.Join(err, stays)
 }
 
 var errStays = errors.New("it is there after it was removed")

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/magnetar-go/magnetar/policy"
 )
 
 // through opens the share by way of a relay.
@@ -150,6 +153,67 @@ func TestWhatIsGoneIsNotRemovedAgain(t *testing.T) {
 	requireThere(t, s, "f")
 }
 
+// What is under way when all is closed may still fail.
+func TestCloseWaitsForWhatCallsLeaveBehind(t *testing.T) {
+	s := startSmbd(t)
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	written := make(chan struct{})
+	var once sync.Once
+	files := through(t, relay(t, s, unseen, func(p packet) {
+		if p.command() == smbWrite {
+			once.Do(func() { close(written); <-ctx.Done() })
+		}
+	}))
+	wrote, closed := make(chan error, 1), make(chan error, 1)
+	go func() { wrote <- files.Write(ctx, "f", []byte("data")) }()
+	<-written
+	go func() { closed <- files.Close(t.Context()) }()
+	require.Eventually(t, func() bool {
+		return errors.Is(files.Write(ctx, "g/h", nil), policy.ErrClosed)
+	}, soon, time.Millisecond)
+	require.Empty(t, closed)
+	leave()
+	require.ErrorIs(t, returns(t, func() error { return <-wrote }), context.Canceled)
+	require.NoError(t, returns(t, func() error { return <-closed }))
+	requireThere(t, s, []string{}...)
+}
+
+// The first of what is left may not be removed for good, the second for now.
+func TestWhatStaysKeepsNothingElse(t *testing.T) {
+	s := startSmbd(t)
+	require.NoError(t, os.Mkdir(s.local("full"), 0o700))
+	require.NoError(t, os.WriteFile(s.local("full/f"), nil, 0o600))
+	require.NoError(t, os.WriteFile(s.local("held"), nil, 0o600))
+	var name atomic.Value
+	var refused atomic.Int64
+	files := through(t, relay(t, s, func(p packet) {
+		if p.command() == smbCreate {
+			name.Store(p.name())
+		}
+	}, func(p packet) {
+		if p.command() == smbCreate && name.Load() == "held" && refused.Add(1) <= 2 {
+			p.refuse(statusSharingViolation)
+		}
+	}))
+	require.True(t, files.litter.begin())
+	files.litter.end([]attempt{{temp: "full"}, {temp: "held"}})
+	require.NoError(t, files.Close(t.Context()))
+	requireThere(t, s, "full")
+	require.EqualValues(t, 3, refused.Load())
+}
+
+// leave has a call leave something behind.
+func (l *litter) leave(t *testing.T, temps ...string) (left []attempt) {
+	t.Helper()
+	require.True(t, l.begin())
+	for _, temp := range temps {
+		left = append(left, attempt{temp: temp})
+	}
+	l.end(left)
+	return left
+}
+
 func TestLitterIsRemovedByOneGoroutine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var removed []attempt // not guarded: -race finds a second goroutine
@@ -157,19 +221,24 @@ func TestLitterIsRemovedByOneGoroutine(t *testing.T) {
 			time.Sleep(time.Second)
 			removed = append(removed, left...)
 		})
-		l.add(nil)
+		l.leave(t)
 		var want []attempt
 		for range 3 {
 			for _, temp := range []string{"a", "b", "c"} {
-				l.add([]attempt{{temp: temp}})
-				want = append(want, attempt{temp: temp})
+				want = append(want, l.leave(t, temp)...)
 			}
 			time.Sleep(10 * time.Second) // it is gone, and comes back
 		}
-		l.add([]attempt{{temp: "last"}})
+		require.True(t, l.begin())
+		go func() {
+			time.Sleep(time.Minute)
+			l.end([]attempt{{temp: "last"}})
+		}()
+		began := time.Now()
 		l.close(t.Context())
+		require.Equal(t, time.Minute+time.Second, time.Since(began))
 		l.close(t.Context())
-		l.add([]attempt{{temp: "too late"}})
+		require.False(t, l.begin(), "too late")
 		synctest.Wait()
 		require.Equal(t, append(want, attempt{temp: "last"}), removed)
 	})
@@ -177,18 +246,29 @@ func TestLitterIsRemovedByOneGoroutine(t *testing.T) {
 
 func TestRemovalOfLitterIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLitter(func(ctx context.Context, _ []attempt) { <-ctx.Done() })
+		untilCut := func(ctx context.Context, _ []attempt) { <-ctx.Done() }
+		l := newLitter(untilCut)
 		began := time.Now()
-		l.add([]attempt{{temp: "a"}})
+		l.leave(t, "a")
 		l.close(t.Context())
 		require.Equal(t, sweepTime, time.Since(began))
 
-		l = newLitter(func(ctx context.Context, _ []attempt) { <-ctx.Done() })
-		began = time.Now()
-		l.add([]attempt{{temp: "a"}})
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		l.close(ctx)
-		require.Equal(t, time.Second, time.Since(began))
+		for _, writing := range []bool{false, true} {
+			l = newLitter(untilCut)
+			began = time.Now()
+			l.leave(t, "a")
+			require.True(t, l.begin())
+			if !writing {
+				l.end(nil)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			l.close(ctx)
+			cancel()
+			require.Equal(t, time.Second, time.Since(began))
+			if writing {
+				l.end([]attempt{{temp: "too late"}})
+				require.Nil(t, l.over)
+			}
+		}
 	})
 }

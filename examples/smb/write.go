@@ -39,8 +39,11 @@ func (f *Files) Write(ctx context.Context, name string, data []byte) error {
 	if err := writtenName("write", name); err != nil {
 		return err
 	}
+	if !f.litter.begin() {
+		return &os.PathError{Op: "write", Path: name, Err: policy.ErrClosed}
+	}
 	var left []attempt
-	defer func() { f.litter.add(left) }()
+	defer func() { f.litter.end(left) }()
 	unanswered := 0
 	_, err := call(ctx, f, func(ctx context.Context) (none struct{}, err error) {
 		return none, f.lend(ctx, func(share *smb2.Share) (err error) {

@@ -86,18 +86,6 @@ func New(t testing.TB, p Program) *Daemon {
 // String is what the server is called in what is told of it.
 func (d *Daemon) String() string { return filepath.Base(d.program.Name) }
 
-// FreePort is a port of 127.0.0.1 that nobody listens at.
-func FreePort(t testing.TB) int {
-	t.Helper()
-	var lc net.ListenConfig
-	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("no port of 127.0.0.1 is free: %v", err)
-	}
-	_ = l.Close() // nobody has called
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 // Address is where the server answers.
 func (d *Daemon) Address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(d.Port)) }
 
