@@ -7,13 +7,14 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"syscall"
 	"testing"
 
 	"github.com/magnetar-go/magnetar/examples/internal/daemon"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Stdout, faults)
 	stop()
 	if err != nil {

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"syscall"
@@ -143,3 +144,18 @@ func TestProgramShowsTheTable(t *testing.T) {
 	require.NoError(t, run(t.Context(), &out, p))
 	require.Regexp(t, `(?s)2 processes share a limit of 100 a second .* 127\.0\.0\.1:\d+.*phase .*\nshared +0\.\d s `, out.String())
 }
+
+func TestProgramThatIsInterruptedSaysNoMore(t *testing.T) {
+	redisd.Program.Find(t)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	over := errors.New("that will do")
+	out := writerFunc(func(p []byte) (int, error) { // the introduction: the server runs
+		cancel(over)
+		return len(p), nil
+	})
+	require.Equal(t, over, run(ctx, out, theRun))
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }

@@ -26,6 +26,9 @@ func run(ctx context.Context, w io.Writer, p plan) error {
 			_, failed = io.WriteString(w, table(p, rows))
 		}
 	})
+	if ctx.Err() != nil { // the processes have been told too, and say so
+		return context.Cause(ctx)
+	}
 	return errors.Join(failed, err)
 }
 
