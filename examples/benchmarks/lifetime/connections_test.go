@@ -69,6 +69,14 @@ func (s *connections) closed(c *conn) {
 	}
 }
 
+// counted is how many were dialled, and the most that were open at a time. The base may
+// dial on its own for a while after the last call.
+func (s *connections) counted() (dialled, most int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dialled, s.most
+}
+
 // left is how many are open.
 func (s *connections) left() int {
 	s.mu.Lock()

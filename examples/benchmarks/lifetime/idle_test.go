@@ -45,5 +45,6 @@ func idle(t *testing.T, c contender) row {
 	l.load(rt, s.URL, lasts(), []request{{http.MethodPost, "/", len(page)}}, func() time.Duration {
 		return time.Millisecond + rand.N(2*time.Millisecond)
 	})
-	return row{contender: c.name, requests: l.requests.Load(), failed: l.failed.Load(), dialled: conns.dialled}
+	dialled, _ := conns.counted()
+	return row{contender: c.name, requests: l.requests.Load(), failed: l.failed.Load(), dialled: dialled}
 }

@@ -54,10 +54,11 @@ func (p protocol) meet(t *testing.T, c contender) row {
 	l.load(rt, url, lasts(), mixed, func() time.Duration { return 0 })
 	oldest := conns.age()
 	stop()
+	dialled, most := conns.counted()
 	return row{
 		protocol: p.name, contender: c.name,
 		requests: l.requests.Load(), failed: l.failed.Load(),
-		dialled: conns.dialled, most: conns.most, oldest: oldest,
+		dialled: dialled, most: most, oldest: oldest,
 		left: conns.settled(),
 	}
 }
