@@ -31,7 +31,7 @@ func (l *Limiter) admit(ctx context.Context, key string) error {
 		return a.refuse(0)
 	}
 	wait := a.longestWait()
-	if left, ok := a.limit.left.take(key, a.weight, time.Now().Add(wait)); ok {
+	if left, ok := a.limit.left.take(key, a.weight, wait); ok {
 		return a.await(left.at)
 	}
 	return a.ask(c.waiting(wait))

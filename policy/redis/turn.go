@@ -46,17 +46,18 @@ func (t *turns) leave(key string, one turn) {
 	}
 }
 
-// take is the first turn of so many units that is left, if it comes until the latest
-// moment.
-func (t *turns) take(key string, units int, latest time.Time) (turn, bool) {
-	if t.last.Load() <= int64(time.Since(t.start)) {
+// take is the first turn of so many units that is left, if it comes in so long. Mostly
+// none is left, and nobody looks at a clock.
+func (t *turns) take(key string, units int, wait time.Duration) (turn, bool) {
+	last := t.last.Load()
+	if last == 0 || last <= int64(time.Since(t.start)) {
 		return turn{}, false
 	}
 	l, ok := t.keys.Lookup(identity(key))
 	if !ok || l.left.Load() == 0 {
 		return turn{}, false
 	}
-	return l.take(units, latest)
+	return l.take(units, wait)
 }
 
 // leftTurns are those of a key.
@@ -84,16 +85,18 @@ func (l *leftTurns) add(one turn) {
 func (l *leftTurns) expire() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.dropPast()
+	l.dropPast(time.Now())
 	if l.expires = len(l.line) > 0; l.expires {
 		time.AfterFunc(time.Until(l.line[len(l.line)-1].at), l.expire)
 	}
 }
 
-func (l *leftTurns) take(units int, latest time.Time) (turn, bool) {
+func (l *leftTurns) take(units int, wait time.Duration) (turn, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.dropPast()
+	now := time.Now()
+	latest := now.Add(wait)
+	l.dropPast(now)
 	i := slices.IndexFunc(l.line, func(t turn) bool { return t.units >= units || t.at.After(latest) })
 	if i < 0 || l.line[i].at.After(latest) {
 		return turn{}, false
@@ -109,8 +112,7 @@ func (l *leftTurns) take(units int, latest time.Time) (turn, bool) {
 	return one, true
 }
 
-func (l *leftTurns) dropPast() {
-	now := time.Now()
+func (l *leftTurns) dropPast(now time.Time) {
 	past := 0
 	for past < len(l.line) && !l.line[past].at.After(now) {
 		past++
